@@ -1,0 +1,86 @@
+"""tdlab: a lab for the hardness of tensor decomposition and the recovery of two-layer networks.
+
+Names load on first use, so that ``import tdlab`` costs milliseconds.
+"""
+
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "DenseTensor": "tdlab.tensors",
+    "FactoredTensor": "tdlab.tensors",
+    "SymmetricTensor": "tdlab.tensors",
+    "gaussian_tensor": "tdlab.tensors",
+    "symmetrize": "tdlab.tensors",
+    "Activation": "tdlab.networks",
+    "TwoLayerNetwork": "tdlab.networks",
+    "sample_network": "tdlab.networks",
+    "Decomposition": "tdlab.algorithms",
+    "Status": "tdlab.algorithms",
+    "decompose": "tdlab.algorithms",
+    "methods": "tdlab.algorithms",
+    "match": "tdlab.metrics",
+    "InputError": "tdlab.errors",
+    "run": "tdlab.lab",
+    "open_store": "tdlab.lab",
+}
+_MODULES = ("algorithms", "lab", "metrics", "networks", "stats", "tensors", "theory", "view")
+
+__all__ = [
+    "Activation",
+    "Decomposition",
+    "DenseTensor",
+    "FactoredTensor",
+    "InputError",
+    "Status",
+    "SymmetricTensor",
+    "TwoLayerNetwork",
+    "algorithms",
+    "decompose",
+    "gaussian_tensor",
+    "lab",
+    "match",
+    "methods",
+    "metrics",
+    "networks",
+    "open_store",
+    "run",
+    "sample_network",
+    "stats",
+    "symmetrize",
+    "tensors",
+    "theory",
+    "view",
+]
+
+if TYPE_CHECKING:
+    from tdlab import algorithms, lab, metrics, networks, stats, tensors, theory, view
+    from tdlab.algorithms import Decomposition, Status, decompose, methods
+    from tdlab.errors import InputError
+    from tdlab.lab import open_store, run
+    from tdlab.metrics import match
+    from tdlab.networks import Activation, TwoLayerNetwork, sample_network
+    from tdlab.tensors import (
+        DenseTensor,
+        FactoredTensor,
+        SymmetricTensor,
+        gaussian_tensor,
+        symmetrize,
+    )
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        value = getattr(_import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = _import_module(f"tdlab.{name}")
+    else:
+        raise AttributeError(f"module 'tdlab' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,14 @@
+"""Numba kernels: njit only, single-threaded, cached on disk; this package imports nothing of ours.
+
+`warm_up` compiles or loads them all, so that no clock inside the project counts compilation.
+"""
+
+from functools import cache
+
+
+@cache
+def warm_up() -> None:
+    """Compile every kernel once in this process."""
+    from . import khatri_rao
+
+    khatri_rao.warm_up()

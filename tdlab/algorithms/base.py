@@ -1,0 +1,277 @@
+"""What every decomposition method shares: the protocol, the result, and how a result is judged."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from tdlab.tensors import FactoredTensor, SymmetricTensor
+from tdlab.theory import uniqueness_class
+
+# Squares expanded through Gram matrices bottom out at 1e-16 |T|^2: below this a residual is noise.
+RESIDUAL_FLOOR = 1e-8
+# An exact fit computed in double precision lands within an order of magnitude of that floor.
+EXACT_FIT = 1e-7
+# The share of |T|^2 that r units leave of a tensor without structure is about
+# (1 - r/r_id)^2.35 (measured at order 3, d = 20).
+NULL_EXPONENT = 2.35
+
+
+class Status(StrEnum):
+    """Why a decomposition ended."""
+
+    CONVERGED = "converged"
+    FIT_NOT_UNIQUE = "fit-not-unique"
+    STAGNATED = "stagnated"
+    DEGENERATE = "degenerate"
+    BELOW_NOISE = "below-noise"
+    UNSUPPORTED = "unsupported"
+    BREAKDOWN = "breakdown"
+    TIME_LIMIT = "time-limit"
+
+
+@dataclass(frozen=True, eq=False)
+class Decomposition:
+    """A sum of rank-one terms, T ~ sum_i weights_i components_i^{(x)order}, and what is known.
+
+    Attributes
+    ----------
+    components : (k, d) array
+        Unit rows, k <= rank; never padded.
+    weights : (k,) array
+        Coefficients; positive at odd orders.
+    residual : float
+        |T - T_hat|_F / |T|_F, not below 1e-8.
+    success : bool
+        The fit is exact to rounding, or reaches the given noise level where that beats a tensor
+        without structure. It says nothing about other decompositions: see ``unique``.
+    unique : str
+        "generic", "no" or "unknown": whether a generic tensor of this (order, dim, rank) has only
+        this decomposition.
+    status : Status
+    message : str
+        Why it ended, and what to try next.
+    nit : int
+        Iterations, all restarts together.
+    history : tuple of float
+        Relative residual after each iteration (or restart), as the method reports it.
+    seconds : float
+        Wall-clock time of the method, without compilation.
+    method : str
+    order, rank : int
+        Of the request.
+    """
+
+    components: np.ndarray
+    weights: np.ndarray
+    residual: float
+    success: bool
+    unique: str
+    status: Status
+    message: str
+    nit: int
+    history: tuple[float, ...]
+    seconds: float
+    method: str
+    order: int
+    rank: int
+
+    def tensor(self) -> FactoredTensor:
+        """T_hat as a `FactoredTensor`; raises `InputError` if there are no components."""
+        return FactoredTensor(self.components, self.weights, self.order)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"    method: {self.method}",
+            f"    status: {self.status}",
+            f"   message: {self.message}",
+            f"   success: {self.success}    unique: {self.unique}",
+            f"  residual: {self.residual:.3e}",
+            f"components: {self.components.shape} array, asked for rank {self.rank}",
+            f"       nit: {self.nit}    seconds: {self.seconds:.3f}",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass
+class Budget:
+    """The clock of one decomposition: methods count iterations, seconds only stop them.
+
+    Attributes
+    ----------
+    max_seconds : float or None
+    noise : float
+        Relative Frobenius norm of the noise that the tensor carries; 0 asks for an exact fit.
+    """
+
+    max_seconds: float | None = None
+    noise: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the start."""
+        return time.perf_counter() - self.started
+
+    @property
+    def expired(self) -> bool:
+        """Whether ``max_seconds`` have passed."""
+        return self.max_seconds is not None and self.seconds >= self.max_seconds
+
+    @property
+    def target(self) -> float:
+        """Relative residual at which the fit is as good as the data."""
+        return max(self.noise, EXACT_FIT)
+
+
+class Method(Protocol):
+    """A decomposition algorithm: a frozen dataclass whose fields are its options.
+
+    ``run`` is called only for an order in ``orders`` and a rank within ``limit``; it returns
+    `finish` (...) and raises nothing of its own.
+    """
+
+    name: ClassVar[str]
+    orders: ClassVar[tuple[int, ...]]
+    version: ClassVar[int]
+    guarantee: ClassVar[str]
+    cost: ClassVar[str]
+    source: ClassVar[str]
+
+    def reach(self, dim: int, order: int) -> int | None:
+        """Largest rank at which success is guaranteed or was measured; None if not known."""
+        ...
+
+    def limit(self, dim: int, order: int) -> int | None:
+        """Largest rank that the method accepts at all; None if any."""
+        ...
+
+    def run(
+        self,
+        tensor: SymmetricTensor,
+        rank: int,
+        *,
+        rng: np.random.Generator,
+        budget: Budget,
+    ) -> Decomposition:
+        """Decompose the tensor into at most ``rank`` terms."""
+        ...
+
+
+def finish(
+    method: Any,
+    tensor: SymmetricTensor,
+    rank: int,
+    budget: Budget,
+    *,
+    components: np.ndarray | None,
+    weights: np.ndarray | None = None,
+    status: Status = Status.STAGNATED,
+    message: str = "",
+    nit: int = 0,
+    history: tuple[float, ...] = (),
+) -> Decomposition:
+    """Judge components by one standard and wrap them as a `Decomposition`.
+
+    Parameters
+    ----------
+    components : (k, d) array of any row norms, or None where the method has nothing to show
+    weights : (k,) array, optional
+        Coefficients of the normalised rows; fitted by least squares if not given.
+    status, message : used where the fit is not a success
+    """
+    order, dim = tensor.order, tensor.dim
+    rows = np.empty((0, dim)) if components is None else np.asarray(components, dtype=np.float64)
+    rows = rows[np.isfinite(rows).all(axis=1)]
+    norms = np.linalg.norm(rows, axis=1)
+    rows = rows[norms > 0] / norms[norms > 0, None]
+    if weights is None or len(weights) != len(rows):
+        weights = fit_weights(tensor, rows)
+    # Terms that add nothing at double precision are padding.
+    kept = np.abs(weights) > 1e-12 * np.abs(weights).max(initial=0.0)
+    rows, weights = rows[kept], weights[kept]
+    if order % 2 == 1:
+        rows, weights = rows * np.sign(weights)[:, None], np.abs(weights)
+
+    residual = relative_residual(tensor, rows, weights)
+    beats_null = budget.noise == 0.0 or residual < null_residual(dim, rank, order)
+    success = bool(residual <= budget.target and beats_null)
+    unique = uniqueness_class(dim, rank, order) if success else "unknown"
+    if success:
+        status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
+        message = _success_message(status, message, residual, order, dim, rank)
+    elif residual <= budget.target:
+        status = Status.BELOW_NOISE
+        message = (
+            f"The residual {residual:.2g} reaches the noise level, but {rank} terms fit a tensor "
+            "without structure as well: nothing was found. Lower the rank or the noise."
+        )
+    elif status is Status.STAGNATED and _cancelling(rows, weights, tensor.norm()):
+        status = Status.DEGENERATE
+        message = (
+            f"Stopped at residual {residual:.2g} with components that nearly cancel each other. "
+            f"{message}"
+        )
+    return Decomposition(
+        components=rows,
+        weights=weights,
+        residual=residual,
+        success=success,
+        unique=unique,
+        status=status,
+        message=message.strip(),
+        nit=nit,
+        history=tuple(float(h) for h in history),
+        seconds=budget.seconds,
+        method=method.name,
+        order=order,
+        rank=rank,
+    )
+
+
+def fit_weights(tensor: SymmetricTensor, rows: np.ndarray) -> np.ndarray:
+    """Least-squares coefficients of fixed unit rows: (G^{ok}) a = T(w_i, ..., w_i)."""
+    if len(rows) == 0:
+        return np.empty(0)
+    gram = (rows @ rows.T) ** tensor.order
+    values = tensor.evaluate(rows)
+    return np.linalg.lstsq(gram, values, rcond=1e-14)[0]
+
+
+def relative_residual(tensor: SymmetricTensor, rows: np.ndarray, weights: np.ndarray) -> float:
+    """|T - sum_i a_i w_i^{ok}| / |T| through Gram matrices, clipped from below at the floor."""
+    norm = tensor.norm()
+    if norm == 0.0 or len(rows) == 0:
+        return 1.0
+    fitted = FactoredTensor(rows, weights, tensor.order)
+    squared = norm**2 - 2.0 * tensor.inner(fitted) + fitted.norm() ** 2
+    return max(float(np.sqrt(max(squared, 0.0))) / norm, RESIDUAL_FLOOR)
+
+
+def null_residual(dim: int, rank: int, order: int) -> float:
+    """Relative residual that ``rank`` terms leave of a Gaussian tensor, by the measured law."""
+    from tdlab.theory import r_id
+
+    filled = min(rank / r_id(dim, order), 1.0)
+    return (1.0 - filled) ** (NULL_EXPONENT / 2)
+
+
+def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:
+    """Whether single terms are far larger than the tensor: they can only cancel in pairs."""
+    return len(weights) > 1 and float(np.abs(weights).max()) > 3.0 * norm
+
+
+def _success_message(
+    status: Status, message: str, residual: float, order: int, dim: int, rank: int
+) -> str:
+    fit = f"Fits the tensor to a relative residual of {residual:.1e}."
+    if status is Status.FIT_NOT_UNIQUE:
+        fit += (
+            f" A generic tensor of order {order}, dimension {dim} and rank {rank} has other "
+            "decompositions that fit as well, so these components need not be the planted ones."
+        )
+    return f"{fit} {message}".strip()

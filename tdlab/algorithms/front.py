@@ -1,0 +1,102 @@
+"""`tdlab.decompose`: the front door to every method."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tdlab import _kernels
+from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
+from tdlab.algorithms.registry import get_method
+from tdlab.errors import InputError, check_integer, check_real
+from tdlab.tensors import DenseTensor, SymmetricTensor
+
+
+def decompose(
+    tensor: SymmetricTensor | np.ndarray,
+    rank: int,
+    method: str | Method = "auto",
+    *,
+    rng: np.random.Generator | int | None = None,
+    noise: float | None = None,
+    max_seconds: float | None = None,
+    **options: Any,
+) -> Decomposition:
+    """Write a symmetric tensor as a sum of ``rank`` rank-one terms.
+
+    Parameters
+    ----------
+    tensor : SymmetricTensor, or a symmetric (d,) * k array
+    rank : int
+        Number of terms, >= 1.
+    method : str or method object
+        A name of `tdlab.methods`; ``"auto"`` chooses by dimension and rank.
+    rng : Generator, int or None
+    noise : float, optional
+        Relative Frobenius norm of the noise that ``tensor`` carries; a fit to that level counts
+        as success where it beats a tensor without structure. None asks for an exact fit.
+    max_seconds : float, optional
+        Stops the method (status ``time-limit``); compilation does not count. Results are
+        reproducible only where the method ends by itself.
+    **options
+        Options of the method.
+
+    Returns
+    -------
+    Decomposition
+        Failures of the algorithm are in its ``status`` and ``message``, not exceptions.
+
+    Raises
+    ------
+    InputError
+        For an unknown method or option, a bad rank, or an array that is not a symmetric tensor.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> net = tdlab.sample_network(dim=8, rank=12, activation="He3", ensemble="sphere", rng=0)
+    >>> res = tdlab.decompose(net.hermite_tensor(3), rank=12, rng=1)
+    >>> res.success, tdlab.match(res.components, net.weights).recovered
+    (True, 1.0)
+    """
+    if not isinstance(tensor, SymmetricTensor):
+        tensor = DenseTensor(tensor)
+    rank = check_integer("rank", rank, 1)
+    if isinstance(method, str):
+        method = get_method(method, options)
+    elif options:
+        raise InputError(f"options: got {sorted(options)} beside a method object, wanted none")
+    level = 0.0 if noise is None else check_real("noise", noise, 0.0)
+    limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
+    generator = np.random.default_rng(rng)
+    _kernels.warm_up()
+    budget = Budget(max_seconds=limit, noise=level)
+    reason = _refusal(method, tensor, rank)
+    if reason:
+        return finish(
+            method,
+            tensor,
+            rank,
+            budget,
+            components=None,
+            status=Status.UNSUPPORTED,
+            message=reason,
+        )
+    return method.run(tensor, rank, rng=generator, budget=budget)
+
+
+def _refusal(method: Method, tensor: SymmetricTensor, rank: int) -> str:
+    """Why the method cannot be asked, in a sentence; empty if it can."""
+    if tensor.order not in method.orders:
+        wanted = ", ".join(map(str, method.orders))
+        return f"'{method.name}' decomposes tensors of order {wanted}, not {tensor.order}."
+    largest = method.limit(tensor.dim, tensor.order)
+    if largest is not None and rank > largest:
+        return (
+            f"'{method.name}' needs rank <= {largest} at dimension {tensor.dim}, and was asked for "
+            f"{rank}: try method='auto'."
+        )
+    if tensor.norm() == 0.0:
+        return "The tensor is zero: it has no components."
+    return ""

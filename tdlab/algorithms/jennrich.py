@@ -1,0 +1,113 @@
+"""Jennrich's algorithm: simultaneous diagonalisation of two random contractions.
+
+Solves     T = sum_i a_i w_i (x) w_i (x) w_i for linearly independent w_i, so rank <= dim
+Guarantee  exact up to rounding; error grows with cond(W) and with 1/min gap of the eigenvalues
+Cost       2 contractions, one (dim x dim) eigenproblem, one (rank x rank) eigenproblem, a draw
+Sources    Harshman (1970); Leurgans, Ross and Abel, SIAM J. Matrix Anal. Appl. 14 (1993)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.errors import check_integer
+from tdlab.tensors import SymmetricTensor
+
+
+@dataclass(frozen=True)
+class Jennrich:
+    """Decompose an order-3 tensor whose rank is at most its dimension.
+
+    Parameters
+    ----------
+    draws : int
+        Pairs of contractions tried; the first that fits exactly ends it, else the best is kept.
+        An unlucky pair has nearly equal eigenvalue ratios, which a fresh pair does not.
+    """
+
+    name: ClassVar[str] = "jennrich"
+    orders: ClassVar[tuple[int, ...]] = (3,)
+    version: ClassVar[int] = 1
+    guarantee: ClassVar[str] = "exact for linearly independent components (rank <= dim)"
+    cost: ClassVar[str] = "O(d^3) for the eigenproblems and 2 contractions, a draw"
+    source: ClassVar[str] = "Harshman (1970); Leurgans, Ross and Abel (1993)"
+
+    draws: int = 5
+
+    def __post_init__(self) -> None:
+        check_integer("method 'jennrich', option 'draws'", self.draws, 1)
+
+    def reach(self, dim: int, order: int) -> int:
+        """Largest rank for which the guarantee holds."""
+        return dim
+
+    def limit(self, dim: int, order: int) -> int:
+        """More than ``dim`` components cannot be linearly independent."""
+        return dim
+
+    def run(
+        self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
+    ) -> Decomposition:
+        basis = _dominant_subspace(tensor, rank, rng)
+        results: list[Decomposition] = []
+        for draw in range(self.draws):
+            rows = _diagonalise(tensor, basis, rng)
+            results.append(
+                finish(
+                    self,
+                    tensor,
+                    rank,
+                    budget,
+                    components=rows,
+                    status=Status.BREAKDOWN if rows is None else Status.STAGNATED,
+                    message=_COMPLEX if rows is None else _INEXACT,
+                    nit=draw + 1,
+                    history=tuple(result.residual for result in results),
+                )
+            )
+            if results[-1].success or budget.expired:
+                break
+        return min(results, key=lambda result: result.residual)
+
+
+_COMPLEX = (
+    "The contractions have complex eigenvalues, so the tensor is not a sum of that many "
+    "independent real terms: the rank may be too small, or noise too large. "
+    "Try method='auto', or a larger rank."
+)
+_INEXACT = (
+    "The contractions diagonalise, but the components do not fit the tensor: it is not a sum of "
+    "that many independent terms, or these are too ill conditioned. Try method='auto'."
+)
+
+
+def _dominant_subspace(tensor: SymmetricTensor, rank: int, rng: np.random.Generator) -> np.ndarray:
+    """Orthonormal basis (dim, rank) of the span of the components.
+
+    A contraction by g is W^T diag(a_i <g, w_i>) W: its row space is the span of the components
+    unless some <g, w_i> vanishes, which has probability zero.
+    """
+    values, vectors = np.linalg.eigh(tensor.contract(rng.standard_normal(tensor.dim)))
+    return vectors[:, np.argsort(-np.abs(values))[:rank]]
+
+
+def _diagonalise(
+    tensor: SymmetricTensor, basis: np.ndarray, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Components (rank, dim) from one pair of contractions; None if they are not real."""
+    first, second = (
+        basis.T @ tensor.contract(rng.standard_normal(tensor.dim)) @ basis for _ in range(2)
+    )
+    # first @ inv(second) = V diag(<g, w_i> / <h, w_i>) V^-1 with V the compressed components:
+    # its eigenvectors are the components whatever the weights, if the ratios are distinct.
+    try:
+        ratios, vectors = np.linalg.eig(np.linalg.solve(second.T, first.T).T)
+    except np.linalg.LinAlgError:
+        return None
+    if np.abs(np.imag(ratios)).max() > 1e-6 * np.abs(ratios).max():
+        return None
+    return (basis @ np.real(vectors)).T

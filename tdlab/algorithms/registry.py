@@ -1,0 +1,130 @@
+"""The methods by name: built-in ones, and those that other packages register.
+
+A package adds a method with an entry point in the group ``tdlab.methods``: its name is the
+method's, its value ``module:Class``. Built-ins win over plug-ins of the same name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, get_args, get_type_hints
+
+from tdlab.algorithms.base import Method
+from tdlab.errors import InputError, check_choice
+
+_BUILT_IN = {
+    "auto": "tdlab.algorithms.auto:Auto",
+    "jennrich": "tdlab.algorithms.jennrich:Jennrich",
+    "lm": "tdlab.algorithms.lm:LevenbergMarquardt",
+    "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
+}
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """What a user can know of a method without running it.
+
+    Attributes
+    ----------
+    name : str
+    orders : tuple of int
+    version : int
+        Raised when results change; part of a cell's identity.
+    guarantee, cost, source : str
+    options : dict
+        Names and defaults.
+    """
+
+    name: str
+    orders: tuple[int, ...]
+    version: int
+    guarantee: str
+    cost: str
+    source: str
+    options: dict[str, Any]
+
+    def reach(self, dim: int, order: int = 3) -> int | None:
+        """Largest rank at which success is guaranteed or was measured; None if not known."""
+        return get_method(self.name).reach(dim, order)
+
+    def limit(self, dim: int, order: int = 3) -> int | None:
+        """Largest rank that the method accepts at all; None if any."""
+        return get_method(self.name).limit(dim, order)
+
+
+def method_names() -> list[str]:
+    """Names of all methods, sorted."""
+    return sorted(_places())
+
+
+def methods(order: int | None = None) -> list[MethodRecord]:
+    """Records of the methods, of those for one tensor order if given.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> [m.name for m in tdlab.methods(order=3)][:2]
+    ['auto', 'jennrich']
+    """
+    found = []
+    for name in method_names():
+        cls = _load(name)
+        if order is None or order in cls.orders:
+            found.append(
+                MethodRecord(
+                    name=name,
+                    orders=tuple(cls.orders),
+                    version=cls.version,
+                    guarantee=cls.guarantee,
+                    cost=cls.cost,
+                    source=cls.source,
+                    options={f.name: f.default for f in dataclasses.fields(cls)},
+                )
+            )
+    return found
+
+
+def get_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
+    """The method of that name with the given options; `InputError` for what it does not know."""
+    cls = _load(check_choice("method", name, method_names()))
+    options = dict(options or {})
+    hints = get_type_hints(cls)
+    known = [f.name for f in dataclasses.fields(cls)]
+    for key, value in options.items():
+        if key not in known:
+            wanted = ", ".join(known) if known else "no options"
+            raise InputError(f"method '{name}': got option {key!r}, wanted {wanted}")
+        options[key] = _coerce(f"method '{name}', option '{key}'", value, hints[key])
+    return cls(**options)
+
+
+def _coerce(what: str, value: Any, hint: Any) -> Any:
+    """Check an option's type; integers serve as floats, nothing else is converted."""
+    allowed = get_args(hint) or (hint,)
+    if isinstance(value, bool):
+        fits = bool in allowed
+    elif isinstance(value, int) and float in allowed and int not in allowed:
+        return float(value)
+    else:
+        fits = any(value is None if t is type(None) else isinstance(value, t) for t in allowed)
+    if not fits:
+        wanted = " or ".join("None" if t is type(None) else t.__name__ for t in allowed)
+        raise InputError(f"{what}: got {value!r}, wanted {wanted}")
+    return value
+
+
+@cache
+def _places() -> dict[str, str]:
+    plugged = {point.name: point.value for point in entry_points(group="tdlab.methods")}
+    return {**plugged, **_BUILT_IN}
+
+
+@cache
+def _load(name: str) -> Any:
+    module, _, attribute = _places()[name].partition(":")
+    return getattr(import_module(module), attribute)

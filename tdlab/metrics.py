@@ -1,0 +1,159 @@
+"""Scores: matched components, recovery, risk ratios against the trivial predictor and the null."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tdlab.errors import InputError, check_array, check_integer, check_real
+from tdlab.networks import Activation, TwoLayerNetwork
+
+if TYPE_CHECKING:
+    from tdlab.algorithms import Decomposition
+    from tdlab.tensors import SymmetricTensor
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """Estimated components assigned to true ones.
+
+    Attributes
+    ----------
+    recovered : float
+        Fraction of the true rows whose assigned cosine reaches the threshold.
+    cosines : (r,) array
+        Cosine of each true row with its assigned estimate; 0 where none is assigned.
+    worst : float
+        Smallest entry of ``cosines``.
+    assignment : (r,) int array
+        Row of the estimate assigned to each true row; -1 where there is none.
+    """
+
+    recovered: float
+    cosines: np.ndarray
+    worst: float
+    assignment: np.ndarray
+
+
+def match(
+    estimated: np.ndarray, true: np.ndarray, order: int = 3, threshold: float = 0.99
+) -> Match:
+    """Assign estimated components to true ones, one to one, maximising the sum of cosines.
+
+    Parameters
+    ----------
+    estimated : (k, d) array
+        Rows of any nonzero norm; k = 0 is allowed and recovers nothing.
+    true : (r, d) array
+    order : int
+        Of the tensor: at even orders w and -w are the same component and cosines are absolute.
+    threshold : float
+        Cosine at which a true row counts as recovered.
+
+    Returns
+    -------
+    Match
+
+    Examples
+    --------
+    >>> import numpy as np, tdlab
+    >>> m = tdlab.match(np.eye(3)[[2, 0]], np.eye(3))
+    >>> round(m.recovered, 3), m.assignment, m.worst
+    (0.667, array([ 1, -1,  0]), 0.0)
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    true = _unit_rows("true", true)
+    order = check_integer("order", order, 2)
+    threshold = check_real("threshold", threshold, 0.0)
+    rank = len(true)
+    cosines, assignment = np.zeros(rank), np.full(rank, -1)
+    if np.shape(estimated) != (0, true.shape[1]):
+        estimated = _unit_rows("estimated", estimated)
+        if estimated.shape[1] != true.shape[1]:
+            raise InputError(
+                f"estimated: got shape {estimated.shape}, wanted (k, {true.shape[1]}) as `true`"
+            )
+        table = true @ estimated.T
+        if order % 2 == 0:
+            table = np.abs(table)
+        rows, columns = linear_sum_assignment(table, maximize=True)
+        cosines[rows], assignment[rows] = table[rows, columns], columns
+    return Match(
+        recovered=float(np.mean(cosines >= threshold)),
+        cosines=cosines,
+        worst=float(cosines.min()),
+        assignment=assignment,
+    )
+
+
+def directions(network: TwoLayerNetwork, order: int) -> np.ndarray:
+    """The components of the network's T_k that a decomposition should find, (r, d) unit rows.
+
+    At odd orders -w with a negative coefficient is w with a positive one, and decompositions
+    report the positive one.
+    """
+    rows = _unit_rows("weights", network.weights)
+    if order % 2 == 0:
+        return rows
+    signs = np.where(network.hermite_tensor(order).weights < 0.0, -1.0, 1.0)
+    return rows * signs[:, None]
+
+
+def student_network(result: Decomposition, activation: Activation | str) -> TwoLayerNetwork:
+    """The proper predictor that a decomposition of T_k gives: unit rows and output weights.
+
+    T_k = sum_i a_i D_k(1)/k! w_i^{(x)k} for unit rows, so a_i = k!/D_k(1) times the weight found.
+    A decomposition with no components gives the zero predictor.
+    """
+    activation = Activation.parse(activation)
+    scale = float(activation.mean_derivative(result.order, 1.0)) / math.factorial(result.order)
+    if scale == 0.0:
+        raise InputError(
+            f"activation: got {activation}, wanted a Hermite component of order {result.order}"
+        )
+    if len(result.components) == 0:
+        rows = np.eye(1, result.components.shape[1])
+        return TwoLayerNetwork(rows, np.zeros(1), activation)
+    return TwoLayerNetwork(result.components, result.weights / scale, activation)
+
+
+def risk_ratio(teacher: TwoLayerNetwork, student: TwoLayerNetwork) -> float:
+    """Exact E (f - g)^2 / Var f: 0 is perfect, 1 is the trivial predictor E f."""
+    return teacher.risk(student) / teacher.variance()
+
+
+def null_risk_ratio(tensor: SymmetricTensor, student: TwoLayerNetwork) -> float:
+    """Exact risk ratio on the null target y = <T, He_k(x)> for a tensor T without structure.
+
+    E (y - g)^2 = k! |T - T_k(g)|^2 + sum over j != k of j! |T_j(g)|^2, over Var y = k! |T|^2.
+    """
+    order = tensor.order
+    variance = math.factorial(order) * tensor.norm() ** 2
+    energies = student.hermite_energies()
+    risk = variance + energies.sum()
+    if order < len(energies) and energies[order] > 0.0:
+        cross = tensor.inner(student.hermite_tensor(order))
+        risk -= 2.0 * math.factorial(order) * cross
+    return max(float(risk), 0.0) / variance
+
+
+def gain_over_null(ratio: np.ndarray | float, null_ratio: np.ndarray | float) -> np.ndarray:
+    """How much of the risk that the null leaves is gone: 1 - ratio / null ratio, elementwise.
+
+    0 means no better than compressing noise of the same norm with the same budget, 1 is perfect.
+    Where the null leaves nothing, no gain can be claimed: the result is NaN.
+    """
+    ratio, null_ratio = np.asarray(ratio, float), np.asarray(null_ratio, float)
+    return np.where(null_ratio > 0.0, 1.0 - ratio / np.where(null_ratio > 0, null_ratio, 1), np.nan)
+
+
+def _unit_rows(what: str, rows: np.ndarray) -> np.ndarray:
+    rows = check_array(what, rows, ("r", "d"))
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not norms.all():
+        raise InputError(f"{what}: got a zero row ({int(np.argmin(norms))}), wanted nonzero rows")
+    return rows / norms

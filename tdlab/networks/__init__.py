@@ -1,0 +1,8 @@
+"""What is to be learned: two-layer networks with polynomial activations on Gaussian inputs."""
+
+from tdlab.networks.activation import Activation
+from tdlab.networks.ensembles import ensembles
+from tdlab.networks.sampling import sample_network
+from tdlab.networks.two_layer import TwoLayerNetwork
+
+__all__ = ["Activation", "TwoLayerNetwork", "ensembles", "sample_network"]

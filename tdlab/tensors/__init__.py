@@ -1,0 +1,7 @@
+"""Symmetric tensors: what an algorithm sees, whatever they are made of."""
+
+from tdlab.tensors.base import SymmetricTensor
+from tdlab.tensors.dense import DenseTensor, gaussian_tensor, symmetrize
+from tdlab.tensors.factored import FactoredTensor
+
+__all__ = ["DenseTensor", "FactoredTensor", "SymmetricTensor", "gaussian_tensor", "symmetrize"]

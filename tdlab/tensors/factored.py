@@ -1,0 +1,128 @@
+"""A symmetric tensor held as its components, sum_i a_i w_i^{(x)k}: nothing of size d^k is formed.
+
+Memory     r d doubles; pairwise Gram matrices are taken in row blocks
+MTTKRP     (F W^T)^{k-1} diag(a) W: 4 r r' d flops for r' vectors at any order
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from tdlab.errors import check_array, check_integer
+from tdlab.tensors.base import SymmetricTensor
+
+_BLOCK_DOUBLES = 2**22  # 32 MiB of Gram rows at a time
+
+
+class FactoredTensor(SymmetricTensor):
+    """The tensor sum_i a_i w_i^{(x)k} of order k >= 2.
+
+    Parameters
+    ----------
+    components : (r, d) array, one w_i a row, of any norm
+    weights : (r,) array, optional
+        Coefficients a_i of any sign; ones if not given.
+    order : int
+
+    Examples
+    --------
+    >>> import numpy as np, tdlab
+    >>> T = tdlab.FactoredTensor(np.eye(3), weights=[1.0, 2.0, 2.0], order=4)
+    >>> T.norm()
+    3.0
+    >>> T.contract(np.ones(3), np.ones(3)).diagonal()
+    array([1., 2., 2.])
+    """
+
+    def __init__(
+        self,
+        components: np.ndarray,
+        weights: np.ndarray | list[float] | None = None,
+        order: int = 3,
+    ) -> None:
+        self.components = np.array(check_array("components", components, ("r", "d")))
+        rank, self.dim = self.components.shape
+        given = np.ones(rank) if weights is None else weights
+        self.weights = np.array(check_array("weights", given, (rank,)))
+        self.order = check_integer("order", order, 2)
+        self.components.flags.writeable = False
+        self.weights.flags.writeable = False
+        self._norm: float | None = None
+
+    @property
+    def rank(self) -> int:
+        """Number of terms r."""
+        return len(self.weights)
+
+    def norm(self) -> float:
+        if self._norm is None:
+            squared = float(self.weights @ self.evaluate(self.components))
+            self._norm = float(np.sqrt(max(squared, 0.0)))
+        return self._norm
+
+    def mttkrp(self, factors: np.ndarray) -> np.ndarray:
+        factors = self._check_factors(factors)
+        out = np.empty(factors.shape)
+        for rows in _blocks(len(factors), self.rank):
+            gram = factors[rows] @ self.components.T
+            power = gram.copy()
+            for _ in range(self.order - 2):
+                power *= gram
+            power *= self.weights
+            out[rows] = power @ self.components
+        return out
+
+    def contract(self, *vectors: np.ndarray) -> np.ndarray:
+        arrays = self._check_vectors(vectors)
+        coefficients = self.weights
+        for vector in arrays:
+            coefficients = coefficients * (vector @ self.components.T)
+        free = self.order - len(arrays)
+        if free == 0:
+            return coefficients.sum(axis=-1)
+        if free == 1:
+            return coefficients @ self.components
+        batch = coefficients.shape[:-1]
+        flat = coefficients.reshape(-1, self.rank)
+        out = np.stack([self._weighted_sum(row, free) for row in flat])
+        return out.reshape(*batch, *(self.dim,) * free)
+
+    def dense(self, max_bytes: int = 2**30) -> np.ndarray:
+        self._check_bytes(max_bytes)
+        return self._weighted_sum(self.weights, self.order).reshape(self.shape)
+
+    def rotate(self, rotation: np.ndarray) -> FactoredTensor:
+        rotation = check_array("rotation", rotation, ("d'", self.dim))
+        return FactoredTensor(self.components @ rotation.T, self.weights, self.order)
+
+    def _flat_apply(self, vector: np.ndarray, rows: int) -> np.ndarray:
+        columns = self.order - rows
+        coefficients = self.weights.copy()
+        for block in _blocks(self.rank, self.dim**columns):
+            part = self.components[block]
+            partial = np.broadcast_to(vector, (len(part), len(vector)))
+            for _ in range(columns):
+                partial = np.einsum("ij,ijk->ik", part, partial.reshape(len(part), self.dim, -1))
+            coefficients[block] *= partial[:, 0]
+        return self._weighted_sum(coefficients, rows).ravel()
+
+    def _weighted_sum(self, coefficients: np.ndarray, order: int) -> np.ndarray:
+        """sum_i c_i w_i^{(x)order} as a (d, d^(order-1)) array."""
+        if order == 1:
+            return coefficients @ self.components
+        total = np.zeros((self.dim, self.dim ** (order - 1)))
+        for block in _blocks(self.rank, self.dim ** (order - 1)):
+            part = self.components[block]
+            right = part
+            for _ in range(order - 2):
+                right = np.einsum("ij,ik->ijk", right, part).reshape(len(part), -1)
+            total += (part * coefficients[block, None]).T @ right
+        return total
+
+
+def _blocks(length: int, width: int) -> Iterator[slice]:
+    """Row blocks of a (length, width) array that hold a bounded number of doubles each."""
+    step = max(1, _BLOCK_DOUBLES // width)
+    return (slice(first, min(first + step, length)) for first in range(0, length, step))
