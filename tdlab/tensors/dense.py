@@ -110,22 +110,23 @@ class DenseTensor(SymmetricTensor):
             rank = part_t.shape[1]
             height = min(len(packed), max(64, _PANEL_DOUBLES // rank))
             panel = np.empty((height, rank))
-            # out^T accumulates packed^T @ panel: the transposes below are Fortran-ordered views,
-            # so dgemm adds in place and nothing is copied.
-            total = np.zeros((self.dim, rank), order="F")
+            # total = panel^T @ packed, added up panel by panel: the transposes below are
+            # Fortran-ordered views, so dgemm adds in place and copies nothing. The rank is its
+            # leading size because its tiles are long in that direction.
+            total = np.zeros((rank, self.dim), order="F")
             for first in range(0, len(packed), height):
                 rows = min(height, len(packed) - first)
                 khatri_rao.packed_khatri_rao(part_t, first, panel[:rows])
                 total = _dgemm(
                     1.0,
-                    packed[first : first + rows].T,
                     panel[:rows].T,
+                    packed[first : first + rows].T,
                     beta=1.0,
                     c=total,
                     trans_b=True,
                     overwrite_c=True,
                 )
-            out[start : start + rank] = total.T
+            out[start : start + rank] = total
         return out
 
     def contract(self, *vectors: np.ndarray) -> np.ndarray:
