@@ -21,6 +21,7 @@ _HOMES = {
     "Status": "tdlab.algorithms",
     "decompose": "tdlab.algorithms",
     "methods": "tdlab.algorithms",
+    "uniqueness": "tdlab.algorithms.uniqueness",
     "match": "tdlab.metrics",
     "InputError": "tdlab.errors",
     "run": "tdlab.lab",
@@ -52,12 +53,14 @@ __all__ = [
     "symmetrize",
     "tensors",
     "theory",
+    "uniqueness",
     "view",
 ]
 
 if TYPE_CHECKING:
     from tdlab import algorithms, lab, metrics, networks, stats, tensors, theory, view
     from tdlab.algorithms import Decomposition, Status, decompose, methods
+    from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError
     from tdlab.lab import open_store, run
     from tdlab.metrics import match

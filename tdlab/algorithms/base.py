@@ -84,6 +84,19 @@ class Decomposition:
         """T_hat as a `FactoredTensor`; raises `InputError` if there are no components."""
         return FactoredTensor(self.components, self.weights, self.order)
 
+    def weights_norms(self) -> np.ndarray:
+        """|a_i|^{1/k}, the norms of the rows w_i of T_hat = sum_i +-w_i^{(x)k}: a (k,) array."""
+        return np.abs(self.weights) ** (1.0 / self.order)
+
+    def confidence(self, level: float = 0.95) -> np.ndarray:
+        """Lower confidence bounds (k,) for the cosines with the true components, under noise.
+
+        See `tdlab.algorithms.uniqueness.confidence`; costs O((k d)^3).
+        """
+        from tdlab.algorithms.uniqueness import confidence
+
+        return confidence(self, level)
+
     def __repr__(self) -> str:
         lines = [
             f"    method: {self.method}",

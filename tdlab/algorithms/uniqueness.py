@@ -1,0 +1,161 @@
+"""What a found decomposition says of others nearby: the Jacobian of W -> sum_i s_i w_i^{(x)k}.
+
+Its Gram matrix has (d x d) blocks k G_ij^{k-1} I + k (k-1) G_ij^{k-2} w_j w_i^T (times s_i s_j), so
+it is formed in O(r^2 d^2) and its eigenvalues tell the local geometry: a zero is a direction in
+which the weights move and the tensor does not, and with noise its inverse is the covariance of
+the weights. Both cost O((r d)^3) and run on request only.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tdlab.errors import InputError, check_integer, check_real
+from tdlab.theory import uniqueness_class
+
+if TYPE_CHECKING:
+    from tdlab.algorithms.base import Decomposition
+
+# Eigenvalues of J^T J carry an error of 1e-16 of the largest one; below this share of it they
+# cannot be told from zero with a margin.
+_ZERO = 1e-11
+
+
+def uniqueness(result: Decomposition, max_bytes: int = 2**31) -> str:
+    """What can be said of other decompositions, from the one that was found.
+
+    Parameters
+    ----------
+    result : Decomposition
+    max_bytes : int
+        Memory allowed; the Jacobian's Gram matrix takes 8 (r d)^2 bytes, the solver twice that.
+
+    Returns
+    -------
+    "certified"
+        The fit is exact and either the components are linearly independent at odd order >= 3
+        (Kruskal 1977: no other decomposition of this rank exists), or the Jacobian has full rank,
+        so none exists nearby, at an (order, dim, rank) where a generic tensor has only one.
+    "no"
+        A generic tensor of this (order, dim, rank) has others.
+    "unknown"
+        Otherwise: no exact fit, or a Jacobian that is singular to rounding, as for weights that
+        can move along a curve while the tensor stays.
+
+    Raises
+    ------
+    InputError
+        If the Jacobian needs more than ``max_bytes``.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> net = tdlab.sample_network(8, 12, "He3", "sphere", rng=0)
+    >>> tdlab.uniqueness(tdlab.decompose(net.hermite_tensor(3), 12, rng=0))
+    'certified'
+    """
+    if not result.success or len(result.components) == 0:
+        return "unknown"
+    rank, dim = result.components.shape
+    singular = np.linalg.svd(result.components, compute_uv=False)
+    if result.order >= 3 and rank <= dim and singular[-1] > 1e-6 * singular[0]:
+        return "certified"
+    if uniqueness_class(dim, rank, result.order) == "no":
+        return "no"
+    values = np.linalg.eigvalsh(jacobian_gram(result, max_bytes))
+    return "certified" if values[0] > _ZERO * values[-1] else "unknown"
+
+
+def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**31) -> np.ndarray:
+    """Lower confidence bounds for the cosine of each component with the true one.
+
+    Parameters
+    ----------
+    result : Decomposition
+        Of a tensor with noise that is isotropic on the symmetric tensors; its level is taken from
+        the residual and the degrees of freedom left.
+    level : float
+        Confidence of each bound on its own, in (0, 1).
+    max_bytes : int
+        As in `uniqueness`.
+
+    Returns
+    -------
+    (k,) array
+        The cosine of component i with the direction it estimates is at least entry i with
+        probability ``level``, to first order in the noise; -1 where the Jacobian is singular and
+        nothing can be said.
+
+    Raises
+    ------
+    InputError
+        If there are no components or no degrees of freedom left.
+
+    Notes
+    -----
+    Least squares has Cov(W) = s^2 (J^T J)^{-1}, s^2 = |T - T_hat|^2 / (N - r d) with
+    N = C(d+k-1, k) distinct entries. The squared angle of component i is a sum of d - 1 squared
+    Gaussians; its quantile is that of the chi-square with the same two moments.
+    """
+    from scipy.stats import chi2
+
+    level = check_real("level", level, 0.0)
+    if not 0.0 < level < 1.0:
+        raise InputError(f"level: got {level:g}, wanted a number in (0, 1)")
+    rank, dim = result.components.shape
+    if rank == 0:
+        raise InputError("result: got no components, wanted a decomposition that found some")
+    entries = math.comb(dim + result.order - 1, result.order)
+    freedom = entries - rank * dim
+    if freedom <= 0:
+        raise InputError(
+            f"result: got {rank * dim} parameters for {entries} entries, wanted fewer parameters: "
+            "nothing is left to estimate the noise from"
+        )
+    gram = jacobian_gram(result, max_bytes)
+    values, vectors = np.linalg.eigh(gram)
+    if values[0] <= _ZERO * values[-1]:
+        return np.full(rank, -1.0)
+    fitted = result.tensor().norm()
+    # At a least-squares fit T_hat is orthogonal to the residual: |T|^2 = |T_hat|^2 + |R|^2.
+    relative = min(result.residual, 0.999999)
+    squared_noise = fitted**2 * relative**2 / (1.0 - relative**2) / freedom
+    half = (vectors / np.sqrt(values)).reshape(rank, dim, rank * dim)
+    lengths = result.weights_norms()
+    bounds = np.empty(rank)
+    for i, (unit, length) in enumerate(zip(result.components, lengths, strict=True)):
+        # Only the part across the component turns it: covariance of P (dw) / |w|.
+        across = half[i] - np.outer(unit, unit @ half[i])
+        covariance = squared_noise / length**2 * (across @ across.T)
+        mean, variance = np.trace(covariance), 2.0 * np.vdot(covariance, covariance)
+        degrees = 2.0 * mean**2 / variance
+        squared_angle = mean / degrees * chi2.ppf(level, degrees)
+        bounds[i] = math.cos(min(math.sqrt(squared_angle), math.pi))
+    return bounds
+
+
+def jacobian_gram(result: Decomposition, max_bytes: int = 2**31) -> np.ndarray:
+    """J^T J, (r d, r d), for the rows w_i = |a_i|^{1/k} u_i; its eigenvalues are >= 0."""
+    check_integer("max_bytes", max_bytes, 1)
+    rank, dim = result.components.shape
+    size = rank * dim
+    if 3 * 8 * size**2 > max_bytes:
+        raise InputError(
+            f"max_bytes: got {max_bytes}, wanted at least {3 * 8 * size**2} for the Jacobian of "
+            f"{rank} components in dimension {dim}"
+        )
+    order = result.order
+    rows = result.components * result.weights_norms()[:, None]
+    signs = np.sign(result.weights)
+    gram = rows @ rows.T
+    coupling = np.outer(signs, signs)
+    blocks = np.einsum(
+        "ij,ja,ib->iajb", order * (order - 1) * coupling * gram ** (order - 2), rows, rows
+    )
+    diagonal = order * coupling * gram ** (order - 1)
+    for a in range(dim):
+        blocks[:, a, :, a] += diagonal
+    return blocks.reshape(size, size)

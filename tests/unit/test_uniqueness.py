@@ -1,0 +1,115 @@
+"""Jacobian certificates and confidence bounds against brute force and simulation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab import FactoredTensor, InputError
+from tdlab.algorithms.uniqueness import confidence, jacobian_gram, uniqueness
+
+
+def exact(rows, order=3, weights=None):
+    """A decomposition that holds the truth."""
+    result = tdlab.decompose(FactoredTensor(np.eye(3)), 3, "jennrich", rng=0)
+    tensor = FactoredTensor(rows, weights, order)
+    norms = np.linalg.norm(rows, axis=1)
+    return dataclasses.replace(
+        result,
+        components=rows / norms[:, None],
+        weights=tensor.weights * norms**order,
+        order=order,
+        rank=len(rows),
+    )
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_the_gram_matrix_is_that_of_the_numerical_jacobian(rng, order):
+    rows, signs = rng.standard_normal((3, 4)), np.array([1.0, -1.0, 1.0])
+    if order == 3:
+        signs[:] = 1.0
+    step = 1e-6
+    columns = []
+    for i, a in np.ndindex(rows.shape):
+        moved = [rows.copy(), rows.copy()]
+        moved[0][i, a] += step
+        moved[1][i, a] -= step
+        high, low = (FactoredTensor(m, signs, order).dense().ravel() for m in moved)
+        columns.append((high - low) / (2 * step))
+    J = np.stack(columns, axis=1)
+    gram = jacobian_gram(exact(rows, order, signs))
+    np.testing.assert_allclose(gram, J.T @ J, atol=1e-6 * np.abs(gram).max())
+
+
+@pytest.mark.parametrize(
+    ("dim", "rank", "expected"),
+    [(6, 4, "certified"), (8, 12, "certified"), (6, 9, "no"), (5, 7, "no"), (6, 12, "no")],
+)
+def test_what_is_certified(dim, rank, expected):
+    rows = tdlab.sample_network(dim, rank, "He3", "sphere", rng=1).weights
+    assert uniqueness(exact(rows)) == expected
+
+
+def test_a_curve_of_decompositions_is_not_certified():
+    # Two regular simplices: sum (w+u)^3 + sum (v-u)^3 is the same for every u.
+    d = 5
+    simplex = tdlab.sample_network(d, d + 1, "He3", "isotropic", rng=0).weights
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((d, d)))[0]
+    rows = np.vstack([simplex, simplex @ turn])
+    assert len(rows) >= tdlab.theory.r_id(d) or uniqueness(exact(rows)) == "unknown"
+    d = 12
+    simplex = tdlab.sample_network(d, d + 1, "He3", "isotropic", rng=0).weights
+    turn = np.linalg.qr(np.random.default_rng(1).standard_normal((d, d)))[0]
+    assert uniqueness(exact(np.vstack([simplex, simplex @ turn]))) == "unknown"
+
+
+def test_a_failed_fit_is_unknown():
+    failed = tdlab.decompose(tdlab.gaussian_tensor(6, rng=0), 4, "lm", rng=0)
+    assert uniqueness(failed) == "unknown"
+
+
+def test_confidence_covers():
+    # 60 noisy tensors of 8 components: 480 cosines (dependent within a tensor). Nominal 95%; the
+    # standard error is below 1.5%, so a true 95% stays above 90% at more than 3 errors.
+    truth = tdlab.sample_network(10, 8, "He3", "sphere", rng=0).weights
+    array = FactoredTensor(truth).dense()
+    covered, bounds = [], []
+    for seed in range(60):
+        noise = 0.1 * np.linalg.norm(array)
+        noisy = tdlab.DenseTensor(array + tdlab.gaussian_tensor(10, norm=noise, rng=seed).dense())
+        result = tdlab.decompose(noisy, 8, "lm", rng=0, noise=0.1)
+        assert result.success
+        found = tdlab.match(result.components, truth, threshold=0.9)
+        assert found.recovered == 1.0
+        lower = confidence(result)[found.assignment]
+        covered.extend(found.cosines >= lower)
+        bounds.extend(1 - lower)
+    assert 0.90 <= np.mean(covered) <= 0.99
+    assert np.median(bounds) < 0.05
+
+
+def test_confidence_scales_with_the_noise():
+    truth = tdlab.sample_network(10, 8, "He3", "sphere", rng=0).weights
+    array = FactoredTensor(truth).dense()
+    gaps = []
+    for level in (0.02, 0.04):
+        noise = tdlab.gaussian_tensor(10, norm=level * np.linalg.norm(array), rng=3).dense()
+        result = tdlab.decompose(array + noise, 8, "lm", rng=0, noise=level)
+        gaps.append(np.median(1 - result.confidence()))
+    # The angle is linear in the noise, one minus its cosine quadratic.
+    assert gaps[1] / gaps[0] == pytest.approx(4.0, rel=0.1)
+
+
+def test_bad_requests_are_refused():
+    rows = tdlab.sample_network(6, 4, "He3", "sphere", rng=1).weights
+    with pytest.raises(InputError, match=r"level: got 1, wanted a number in \(0, 1\)"):
+        confidence(exact(rows), level=1.0)
+    with pytest.raises(InputError, match="max_bytes: got 100, wanted at least"):
+        jacobian_gram(exact(rows), max_bytes=100)
+    many = tdlab.sample_network(4, 6, "He3", "sphere", rng=1).weights
+    with pytest.raises(InputError, match="24 parameters for 20 entries"):
+        confidence(exact(many))
+    nothing = tdlab.decompose(tdlab.gaussian_tensor(4, rng=0), 5, "jennrich")
+    with pytest.raises(InputError, match="no components"):
+        confidence(nothing)
