@@ -110,23 +110,20 @@ class DenseTensor(SymmetricTensor):
             rank = part_t.shape[1]
             height = min(len(packed), max(64, _PANEL_DOUBLES // rank))
             panel = np.empty((height, rank))
-            # total = panel^T @ packed, added up panel by panel: the transposes below are
-            # Fortran-ordered views, so dgemm adds in place and copies nothing. The rank is its
-            # leading size because its tiles are long in that direction.
-            total = np.zeros((rank, self.dim), order="F")
+            # total = panel^T @ packed or its transpose, added up panel by panel: the transposes
+            # below are Fortran-ordered views, so dgemm adds in place and copies nothing. The
+            # larger size leads because dgemm's tiles are long in that direction.
+            rank_leads = rank >= self.dim
+            shape = (rank, self.dim) if rank_leads else (self.dim, rank)
+            total = np.zeros(shape, order="F")
             for first in range(0, len(packed), height):
                 rows = min(height, len(packed) - first)
                 khatri_rao.packed_khatri_rao(part_t, first, panel[:rows])
-                total = _dgemm(
-                    1.0,
-                    panel[:rows].T,
-                    packed[first : first + rows].T,
-                    beta=1.0,
-                    c=total,
-                    trans_b=True,
-                    overwrite_c=True,
-                )
-            out[start : start + rank] = total
+                left, right = panel[:rows].T, packed[first : first + rows].T
+                if not rank_leads:
+                    left, right = right, left
+                total = _dgemm(1.0, left, right, beta=1.0, c=total, trans_b=True, overwrite_c=True)
+            out[start : start + rank] = total if rank_leads else total.T
         return out
 
     def contract(self, *vectors: np.ndarray) -> np.ndarray:
