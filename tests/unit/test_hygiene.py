@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -70,9 +71,13 @@ def test_only_the_view_draws_and_only_the_command_line_parses():
     assert offenders([*others, "view"], ["click", "tdlab.cli"]) == []
 
 
+# Types of the installed dependencies, whichever environment runs the tests.
+PYRIGHT = ["pyright", "--pythonpath", sys.executable]
+
+
 @pytest.mark.parametrize(
     "command",
-    [["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pyright"]],
+    [["ruff", "check", "."], ["ruff", "format", "--check", "."], PYRIGHT],
     ids=["lint", "format", "types"],
 )
 def test_ruff_and_pyright_have_nothing_to_say(command):
@@ -106,9 +111,14 @@ def test_starting_up_loads_nothing_heavy(arguments):
     assert done.returncode == 0, done.stderr
 
 
-def test_the_two_versions_agree():
-    import tomllib
+def test_every_package_is_declared():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    declared = project["tool"]["setuptools"]["packages"]
+    found = [".".join(path.parent.relative_to(ROOT).parts) for path in PACKAGE.rglob("__init__.py")]
+    assert declared == sorted([*found, "tdlab._experiments"])
 
+
+def test_the_two_versions_agree():
     import tdlab
 
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

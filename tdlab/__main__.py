@@ -1,0 +1,6 @@
+"""``python -m tdlab``: the command line."""
+
+from tdlab.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""`tdlab export`: the trials of a store as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("export", short_help="Write the trials of a store as CSV or Parquet.")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output."
+)
+def command(store: Path, kind: str, output: Path | None) -> None:
+    """Write the trials of STORE, sorted by cell and index.
+
+    Whatever specification and version do not fix (times, processes) has the prefix meta_.
+    """
+    import sys
+
+    from tdlab.errors import InputError
+    from tdlab.lab.export import write_csv, write_file
+    from tdlab.lab.store import open_store
+
+    if kind == "parquet" and output is None:
+        raise InputError("--output: got nothing, wanted a file for the format parquet")
+    with open_store(store) as reader:
+        if output is None:
+            write_csv(reader, sys.stdout)
+        else:
+            write_file(reader, output, kind)

@@ -1,0 +1,50 @@
+"""`tdlab list`: what there is to use."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("list", short_help="List methods, ensembles or experiments.")
+@click.argument("what", type=click.Choice(["methods", "ensembles", "experiments"]))
+def command(what: str) -> None:
+    """List the methods, the ensembles or the bundled experiments."""
+    click.echo({"methods": _methods, "ensembles": _ensembles, "experiments": _experiments}[what]())
+
+
+def _methods() -> str:
+    from tdlab.algorithms import methods
+
+    blocks = []
+    for record in methods():
+        options = ", ".join(f"{name} = {value!r}" for name, value in record.options.items())
+        blocks.append(
+            f"{record.name}\n"
+            f"  orders     {', '.join(map(str, record.orders))}\n"
+            f"  guarantee  {record.guarantee}\n"
+            f"  cost       {record.cost}\n"
+            f"  options    {options or 'none'}\n"
+            f"  source     {record.source}"
+        )
+    return "\n".join(blocks)
+
+
+def _ensembles() -> str:
+    from tdlab.cli.tables import text_table
+    from tdlab.networks import ensembles
+
+    rows = [[law.name, law.sizes, law.properties] for law in ensembles()]
+    return text_table(["ensemble", "ranks", "properties"], rows)
+
+
+def _experiments() -> str:
+    from tdlab.cli.tables import text_table
+    from tdlab.lab.bundled import experiments
+    from tdlab.lab.spec import read_spec
+
+    specs = {name: read_spec(path) for name, path in experiments().items()}
+    rows = [
+        [name, len(spec.cells), len(spec.cells) * spec.trials, spec.description]
+        for name, spec in specs.items()
+    ]
+    return text_table(["experiment", "cells", "trials", "description"], rows)

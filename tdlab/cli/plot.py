@@ -1,0 +1,31 @@
+"""`tdlab plot`: the figures of a store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("plot", short_help="Draw the figures of a store.")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option(
+    "--output", type=click.Path(path_type=Path, file_okay=False),
+    help="Folder; default: NAME-figures here.",
+)  # fmt: skip
+def command(store: Path, output: Path | None) -> None:
+    """Draw the figures of STORE as PNG, SVG and PDF, each with its data as CSV."""
+    from tdlab.errors import InputError
+    from tdlab.lab.store import open_store
+
+    with open_store(store) as reader:
+        from tdlab.view.figures import plot_store
+
+        folder = output if output is not None else Path(f"{store.stem}-figures")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            paths = plot_store(reader, folder)
+        except OSError as error:
+            raise InputError(f"output {folder}: cannot be written: {error.strerror}") from None
+    for path in paths:
+        click.echo(path)

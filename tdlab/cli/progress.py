@@ -1,0 +1,122 @@
+"""Live progress: a bar on a terminal, plain lines elsewhere; both on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import click
+
+from tdlab.cli.tables import duration
+
+if TYPE_CHECKING:
+    from tdlab.lab.cells import Cell
+    from tdlab.lab.spec import ScanSpec
+    from tdlab.lab.trial import TrialResult
+
+_LINE_SECONDS = 5.0
+
+
+class PlainProgress:
+    """A line at the start, every few seconds, and at the end.
+
+    Attributes
+    ----------
+    done : int
+        Trials finished in this run.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._outcomes: Counter[str] = Counter()
+        self._errors: set[str] = set()
+
+    def begin(self, spec: ScanSpec, todo: int) -> None:
+        self._todo = todo
+        self._started = time.monotonic()
+        self._shown = self._started
+        kept = len(spec.cells) * spec.trials - todo
+        have = f", {kept} stored already" if kept else ""
+        self._say(f"{spec.name}: {len(spec.cells)} cells, {todo} trials to run{have}")
+
+    def advance(self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell]) -> None:
+        self.done += len(finished)
+        for cell, index, result in finished:
+            self._outcomes[result.outcome] += 1
+            if result.outcome == "error" and result.reason not in self._errors:
+                # An exception is a bug: say so at once, each kind once.
+                self._errors.add(result.reason)
+                self._say(f"error in {_place(cell)} trial {index}: {result.reason}")
+        self._update(running)
+
+    def end(self) -> None:
+        self._say(self._line([]))
+
+    def _update(self, running: list[Cell]) -> None:
+        now = time.monotonic()
+        if now - self._shown >= _LINE_SECONDS:
+            self._shown = now
+            self._say(self._line(running))
+
+    def _line(self, running: list[Cell]) -> str:
+        spent = max(time.monotonic() - self._started, 1e-9)
+        parts = [f"{self.done}/{self._todo} trials", f"{self.done / spent:.1f}/s"]
+        if 0 < self.done < self._todo:
+            parts.append(f"{duration(spent * (self._todo - self.done) / self.done)} left")
+        else:
+            parts.append(f"{duration(spent)} in all")
+        parts.append(", ".join(f"{n} {outcome}" for outcome, n in self._outcomes.most_common()))
+        if running:
+            parts.append(f"now {'; '.join(_place(cell) for cell in running[:2])}")
+        return "  ".join(part for part in parts if part)
+
+    def _say(self, text: str) -> None:
+        click.echo(text, err=True)
+
+
+class LiveProgress(PlainProgress):
+    """The same lines below a bar that moves."""
+
+    def begin(self, spec: ScanSpec, todo: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+            console=Console(stderr=True),
+            transient=True,
+            # Rich refreshes from here, not from a thread: workers start from this process.
+            auto_refresh=False,
+        )
+        self._bar = self._progress.add_task("starting workers", total=todo)
+        super().begin(spec, todo)
+        self._progress.start()
+
+    def _update(self, running: list[Cell]) -> None:
+        now = time.monotonic()
+        if now - self._shown >= 0.1:
+            self._shown = now
+            if self.done or running:
+                line = self._line(running).partition("trials  ")[2]
+                self._progress.update(self._bar, completed=self.done, description=line)
+            self._progress.refresh()
+
+    def end(self) -> None:
+        self._progress.stop()
+        super().end()
+
+    def _say(self, text: str) -> None:
+        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def make_progress() -> PlainProgress:
+    """Live on a terminal, plain elsewhere."""
+    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+
+
+def _place(cell: Cell) -> str:
+    return f"{cell.problem.label} {cell.method.label} d={cell.dim} r={cell.rank}"

@@ -1,0 +1,87 @@
+"""`tdlab run`: run what is missing of a scan."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tdlab.lab.spec import ScanSpec
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+class _Duration(click.ParamType):
+    """Seconds, or a number with s, m, h or d."""
+
+    name = "duration"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)?", str(value).strip())
+        if not match:
+            self.fail(f"got {value!r}, wanted a duration such as 90s, 30m or 2h", param, ctx)
+        return float(match[1]) * _UNITS[match[2] or ""]
+
+
+@click.command("run", short_help="Run what is missing of a scan.")
+@click.argument("spec")
+@click.option("--store", type=click.Path(path_type=Path), help="Default: NAME.db here.")
+@click.option("--workers", type=click.IntRange(min=1), help="Default: one a processor.")
+@click.option(
+    "--time-limit", type=_Duration(), help="Begin no trial after that, such as 30m or 2h."
+)
+@click.option("--dry-run", is_flag=True, help="Print cells, trials, memory and predicted hours.")
+def command(
+    spec: str, store: Path | None, workers: int | None, time_limit: float | None, dry_run: bool
+) -> None:
+    """Run the trials of SPEC that its store does not have yet.
+
+    SPEC is a TOML file or the name of a bundled experiment (`tdlab list experiments`). Running it
+    again resumes; an edited SPEC adds cells and reuses trials.
+    """
+    from tdlab.cli.progress import make_progress
+    from tdlab.cli.tables import threshold_table
+    from tdlab.lab.bundled import find_spec
+    from tdlab.lab.machine import cpu_count
+    from tdlab.lab.spec import read_spec
+    from tdlab.lab.sweep import Interrupted, run
+
+    scan = read_spec(find_spec(spec))
+    path = store if store is not None else Path(f"{scan.slug}.db")
+    if dry_run:
+        _predict(scan, path, workers or cpu_count())
+        return
+    progress = make_progress()
+    try:
+        result = run(scan, path, workers=workers, max_seconds=time_limit, progress=progress)
+    except Interrupted:
+        raise KeyboardInterrupt(
+            f"interrupted; {path} keeps the {progress.done} trials of this run, and the same "
+            "command resumes"
+        ) from None
+    counts = result.counts()
+    left = sum(max(cell.target - cell.done, 0) for cell in counts)
+    click.echo(threshold_table(counts))
+    if left:
+        click.echo(f"Time limit reached: {left} trials left; the same command resumes.")
+    click.echo(f"Next: tdlab plot {path}, tdlab status {path}, tdlab export {path} --format csv")
+
+
+def _predict(scan: ScanSpec, path: Path, workers: int) -> None:
+    from tdlab.lab.predict import predict
+
+    cost = predict(scan, path, workers)
+    click.echo(f"scan       {scan.name}")
+    click.echo(f"store      {path}{'' if path.exists() else ' (new)'}")
+    click.echo(f"cells      {cost.cells}, {cost.unsupported} of them outside their method's range")
+    click.echo(f"trials     {cost.trials}, {cost.missing} of them missing")
+    click.echo(f"memory     {cost.memory_bytes / 2**30:.1f} GiB for {workers} workers")
+    click.echo(
+        f"predicted  {cost.hours:.3g} hours from {cost.measured} measured trials; "
+        f"at most {cost.at_most_hours:.3g}"
+    )

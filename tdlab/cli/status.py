@@ -1,0 +1,53 @@
+"""`tdlab status`: how far a scan is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("status", short_help="Show how far a scan is.")
+@click.argument("store", type=click.Path(path_type=Path))
+def command(store: Path) -> None:
+    """Show how far STORE is, its outcomes and its thresholds.
+
+    Works read-only, also while a run writes the store.
+    """
+    from tdlab.cli.tables import duration, text_table, threshold_table
+    from tdlab.lab.store import open_store
+    from tdlab.lab.trial import OUTCOMES
+
+    with open_store(store) as reader:
+        counts, runs = reader.counts(), reader.runs()
+    done = sum(cell.done for cell in counts)
+    left = sum(max(cell.target - cell.done, 0) for cell in counts)
+    seconds = sum(cell.done * cell.seconds for cell in counts)
+    click.echo(
+        f"{store}: {len(counts)} cells, {done} trials, {left} left, {duration(seconds)} of trials"
+    )
+    if runs:
+        last = runs[-1]
+        versions = last["provenance"]["versions"]
+        ended = last["ended"] or "running, or killed"
+        click.echo(
+            f"{len(runs)} runs; the last: {last['name']}, {ended}, {last['workers']} workers, "
+            f"tdlab {versions['tdlab']}, numpy {versions['numpy']}"
+        )
+    groups: dict[tuple[str, str], list[int]] = {}
+    for cell in counts:
+        sums = groups.setdefault((cell.problem, cell.method), [0] * (len(OUTCOMES) + 1))
+        for position, outcome in enumerate(OUTCOMES):
+            sums[position] += cell.outcomes[outcome]
+        sums[-1] += max(cell.target - cell.done, 0)
+    shown = [i for i in range(len(OUTCOMES) + 1) if any(sums[i] for sums in groups.values())]
+    names = [*OUTCOMES, "left"]
+    click.echo()
+    click.echo(
+        text_table(
+            ["problem", "method", *(names[i] for i in shown)],
+            [[*key, *(sums[i] for i in shown)] for key, sums in groups.items()],
+        )
+    )
+    click.echo()
+    click.echo(threshold_table(counts))

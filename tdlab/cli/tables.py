@@ -1,0 +1,73 @@
+"""Text tables that more than one verb prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tdlab.lab.store import CellCounts
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a person.
+
+    >>> duration(5.2), duration(125), duration(7300)
+    ('5 s', '2 min 5 s', '2 h 1 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Columns as wide as their widest entry, numbers to the right.
+
+    >>> print(text_table(["name", "rank"], [["lm", 12], ["jennrich", 5]]))
+    name      rank
+    lm          12
+    jennrich     5
+    """
+    lines = [list(header), *([str(entry) for entry in row] for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    right = [any(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            entry.rjust(width) if to_right else entry.ljust(width)
+            for entry, width, to_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def threshold_table(counts: Sequence[CellCounts]) -> str:
+    """Thresholds by problem, method and dimension, and what went wrong."""
+    from tdlab.lab.summary import threshold_rows
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.1f}"
+
+    rows = []
+    for row in threshold_rows(counts):
+        low, high = number(row["low"]), number(row["high"])
+        interval = f"[{low or '0'}, {high or 'inf'}]" if low or high else ""
+        rows.append(
+            [
+                row["problem"], row["method"], row["dim"], number(row["r_star"]), interval,
+                row["status"], row["trials"], row["timeouts"], row["errors"],
+            ]
+        )  # fmt: skip
+    if not rows:
+        return "No recovery trials: nothing has a threshold."
+    header = [
+        "problem", "method", "d", "r*", "95% interval", "status", "trials", "timeouts", "errors",
+    ]  # fmt: skip
+    for name in ("timeouts", "errors"):
+        column = header.index(name)
+        if not any(row[column] for row in rows):
+            header.pop(column)
+            rows = [row[:column] + row[column + 1 :] for row in rows]
+    return text_table(header, rows)

@@ -1,0 +1,146 @@
+"""The points of a scan: a problem at (dim, rank), a method, and what identifies them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tdlab.algorithms.registry import get_method
+from tdlab.lab.identity import SCHEMA_VERSION, digest
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A planted problem at one (dim, rank), or its null twin.
+
+    Attributes
+    ----------
+    label : str
+        For display; no part of the identity.
+    coefficients : tuple of float
+        Monomial coefficients of the activation.
+    ensemble : str
+    order : int
+        Of the Hermite tensor that is decomposed.
+    null : bool
+        A Gaussian tensor of the norm that the planted one would have.
+    """
+
+    label: str
+    coefficients: tuple[float, ...]
+    ensemble: str
+    order: int
+    null: bool = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this problem."""
+        return {
+            "activation": self.coefficients,
+            "ensemble": self.ensemble,
+            "order": self.order,
+            "null": self.null,
+        }
+
+
+@dataclass(frozen=True)
+class MethodChoice:
+    """A method with every option spelled out.
+
+    Attributes
+    ----------
+    label : str
+        The name, with the options that differ where the scan has the method more than once.
+    name : str
+    version : int
+    options : tuple of (str, value)
+        All options, sorted by name, defaults included.
+    """
+
+    label: str
+    name: str
+    version: int
+    options: tuple[tuple[str, Any], ...]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this method."""
+        return {"name": self.name, "version": self.version, "options": dict(self.options)}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of a scan: trials of it differ in their index only.
+
+    Attributes
+    ----------
+    problem : Problem
+    dim, rank : int
+    samples : int or None
+        None for the exact (population) tensor.
+    method : MethodChoice
+    seed : int
+    time_limit : float
+        Seconds a trial; part of the identity, because it decides what a timeout means.
+    """
+
+    problem: Problem
+    dim: int
+    rank: int
+    samples: int | None
+    method: MethodChoice
+    seed: int
+    time_limit: float
+
+    @cached_property
+    def curve(self) -> str:
+        """Digest of all but (dim, rank): cells of one curve belong in one figure."""
+        return digest(
+            {
+                "schema": SCHEMA_VERSION,
+                "seed": self.seed,
+                "time_limit": self.time_limit,
+                "problem": self.problem.identity,
+                "n": self.samples,
+                "method": self.method.identity,
+            }
+        )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes it this cell; its digest names it in stores and exports."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "seed": self.seed,
+            "time_limit": self.time_limit,
+            "problem": self.problem.identity,
+            "dim": self.dim,
+            "rank": self.rank,
+            "n": self.samples,
+            "method": self.method.identity,
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the identity."""
+        return digest(self.identity)
+
+    @cached_property
+    def instance_digest(self) -> str:
+        """Digest of what the instance depends on: neither the method nor the samples."""
+        return digest({"problem": self.problem.identity, "dim": self.dim, "rank": self.rank})
+
+    @cached_property
+    def method_digest(self) -> str:
+        """Digest of the method, its version and options."""
+        return digest(self.method.identity)
+
+    @property
+    def supported(self) -> bool:
+        """Whether the method accepts this order and rank at all."""
+        method = get_method(self.method.name, dict(self.method.options))
+        if self.problem.order not in method.orders:
+            return False
+        limit = method.limit(self.dim, self.problem.order)
+        return limit is None or self.rank <= limit

@@ -1,0 +1,137 @@
+"""What a scan will cost: trials missing, memory, hours. Nothing is written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tdlab.lab.cells import Cell
+from tdlab.lab.machine import worker_memory
+from tdlab.lab.pool import Pool
+from tdlab.lab.spec import ScanSpec
+from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
+from tdlab.lab.sweep import warm_up_tasks
+from tdlab.lab.trial import Task
+
+_PROBE_SECONDS = 20.0
+# An interpreter with numpy, scipy and numba loaded, measured.
+_IDLE_BYTES = 200 * 2**20
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The cost of what is missing.
+
+    Attributes
+    ----------
+    cells, trials, missing : int
+        Of the specification; of these, trials that the store does not have.
+    unsupported : int
+        Cells outside the range of their method: their trials take no time.
+    memory_bytes : int
+        All workers together, at the largest cell.
+    hours : float
+        Wall-clock time on the given workers, from measured trials.
+    at_most_hours : float
+        If every trial ran into its time limit.
+    measured : int
+        Trials that the hours rest on.
+    """
+
+    cells: int
+    trials: int
+    missing: int
+    unsupported: int
+    memory_bytes: int
+    hours: float
+    at_most_hours: float
+    measured: int
+
+
+def predict(spec: ScanSpec, store: Path, workers: int) -> Prediction:
+    """Predict from the times in the store, and from probes where it has none.
+
+    Probes are trials of the cheapest and the middle cell of each curve, for 20 s at the most;
+    between cells of a curve the time is taken to grow as rank^2 dim + dim^order.
+    """
+    done: dict[str, int] = {}
+    seconds: dict[str, float] = {}
+    if store.exists():
+        with open_store(store) as reader:
+            for counts in reader.counts():
+                done[counts.cell], seconds[counts.cell] = counts.done, counts.seconds
+    todo = {
+        cell: max(spec.trials - done.get(cell.digest[:DIGEST_CHARACTERS], 0), 0)
+        for cell in spec.cells
+    }
+    supported = [cell for cell in spec.cells if cell.supported]
+    curves: dict[str, list[Cell]] = {}
+    for cell in supported:
+        curves.setdefault(cell.curve, []).append(cell)
+
+    times: dict[Cell, float] = {}
+    for cell in supported:
+        if done.get(cell.digest[:DIGEST_CHARACTERS]):
+            times[cell] = seconds[cell.digest[:DIGEST_CHARACTERS]]
+    measured = sum(done.get(cell.digest[:DIGEST_CHARACTERS], 0) for cell in times)
+    probes = []
+    for cells in curves.values():
+        if not any(cell in times for cell in cells):
+            ordered = sorted(cells, key=_work)
+            probes += list(dict.fromkeys([ordered[0], ordered[len(ordered) // 2]]))
+    if probes:
+        probed = _probe(spec, sorted(probes, key=_work), workers)
+        times.update(probed)
+        measured += len(probed)
+
+    total = 0.0
+    for cells in curves.values():
+        known = [cell for cell in cells if cell in times]
+        for cell in cells:
+            if known:
+                near = min(known, key=lambda other: abs(_work(other) - _work(cell)))
+                guess = times[near] * _work(cell) / _work(near)
+            else:
+                guess = spec.time_limit
+            total += todo[cell] * min(guess, spec.time_limit)
+    return Prediction(
+        cells=len(spec.cells),
+        trials=len(spec.cells) * spec.trials,
+        missing=sum(todo.values()),
+        unsupported=len(spec.cells) - len(supported),
+        memory_bytes=workers * max(_IDLE_BYTES + _bytes(cell) for cell in spec.cells),
+        hours=total / workers / 3600,
+        at_most_hours=sum(todo[c] for c in supported) * spec.time_limit / workers / 3600,
+        measured=measured,
+    )
+
+
+def _probe(spec: ScanSpec, cells: list[Cell], workers: int) -> dict[Cell, float]:
+    """Seconds of trial 0 of some cells, as many as fit the time for probing."""
+    stop_at = time.monotonic() + _PROBE_SECONDS
+
+    def tasks() -> Iterator[tuple[Cell, Task]]:
+        for cell in cells:
+            yield cell, Task.of(cell, 0)
+
+    times: dict[Cell, float] = {}
+    with Pool[Cell](min(workers, len(cells)), warm_up_tasks(spec), worker_memory(workers)) as pool:
+        for finished in pool.run(tasks()):
+            for cell, result in finished:
+                times[cell] = spec.time_limit if result.outcome in CENSORED else result.seconds
+            if time.monotonic() >= stop_at:
+                break
+    return times
+
+
+def _work(cell: Cell) -> float:
+    return float(cell.rank) ** 2 * cell.dim + float(cell.dim) ** cell.problem.order
+
+
+def _bytes(cell: Cell) -> int:
+    """A dense tensor with its packed copy, and what local search keeps of (rank, rank)."""
+    dense = 2.5 * float(cell.dim) ** cell.problem.order
+    search = 8.0 * cell.rank**2 + 30.0 * cell.rank * cell.dim
+    return int(8 * (dense + search))

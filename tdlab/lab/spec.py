@@ -1,0 +1,340 @@
+"""Scan specifications: TOML text to a frozen, validated description of every cell.
+
+Everything is checked here, once; a mistake is an `InputError` whose one line names the file, the
+key, what it got and what it wants. Formulas are parsed, never evaluated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tdlab.algorithms.registry import get_method
+from tdlab.errors import InputError, check_choice, check_integer, check_real
+from tdlab.lab.cells import Cell, MethodChoice, Problem
+from tdlab.networks.activation import Activation
+from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
+from tdlab.theory import r_id
+
+MAX_TRIALS = 10**8
+_MAX_CELLS = 10**6
+_MAX_DIM = 10**6
+_MAX_RANK = 10**9
+_MAX_STEPS = 10**4
+
+_SPEC_KEYS = ("name", "description", "seed", "trials", "time_limit", "problem", "method")
+_PROBLEM_KEYS = (
+    "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
+)  # fmt: skip
+_RANGE_KEYS = ("from", "to", "steps", "unit")
+_UNITS = ("d", "d^1.5", "r_id")
+
+
+@dataclass(frozen=True)
+class ScanSpec:
+    """A validated scan.
+
+    Attributes
+    ----------
+    name, description : str
+    seed : int
+        Root of every random stream.
+    trials : int
+        Of each cell.
+    time_limit : float
+        Seconds a trial.
+    cells : tuple of Cell
+        Without repetition, in the order of the file.
+    source : str
+        The TOML text.
+    """
+
+    name: str
+    description: str
+    seed: int
+    trials: int
+    time_limit: float
+    cells: tuple[Cell, ...]
+    source: str
+
+    @property
+    def slug(self) -> str:
+        """The name as a file name.
+
+        >>> from tdlab.lab.spec import slug
+        >>> slug("Phase diagram: x³ / isotropic")
+        'Phase-diagram-x3-isotropic'
+        """
+        return slug(self.name)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.source.encode()).hexdigest()
+
+
+def slug(name: str) -> str:
+    """Letters, digits, dots, dashes and underscores of a name; "scan" if none is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:100] or "scan"
+
+
+def read_spec(path: str | Path) -> ScanSpec:
+    """Read and validate a TOML file."""
+    path = Path(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: got bytes that are not UTF-8 ({error.reason})") from None
+    except OSError as error:
+        raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    return parse_spec(text, file=str(path), default_name=path.stem)
+
+
+def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> ScanSpec:
+    """Validate TOML text; ``file`` is the name that messages use.
+
+    Examples
+    --------
+    >>> from tdlab.lab.spec import parse_spec
+    >>> spec = parse_spec('''
+    ... trials = 5
+    ... [problem]
+    ... activation = "x**3"
+    ... ensemble = "sphere"
+    ... dims = [5, 6]
+    ... ranks = {from = 0.5, to = 1.0, steps = 2, unit = "d"}
+    ... [[method]]
+    ... name = "jennrich"
+    ... ''')
+    >>> [(cell.dim, cell.rank) for cell in spec.cells]
+    [(5, 2), (5, 5), (6, 3), (6, 6)]
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file}: not valid TOML: {_one_line(error)}") from None
+    except RecursionError:
+        raise InputError(f"{file}: not valid TOML: nested too deeply") from None
+    _check_finite(file, table)
+    _check_keys(file, "", table, _SPEC_KEYS)
+    seed = check_integer(f"{file}: seed", table.get("seed", 0), 0)
+    if seed >= 2**64:
+        raise InputError(f"{file}: seed: got {seed}, wanted an integer below 2^64")
+    trials = check_integer(f"{file}: trials", table.get("trials", 20), 1)
+    time_limit = check_real(f"{file}: time_limit", table.get("time_limit", 60.0), 0.0)
+    if time_limit == 0.0:
+        raise InputError(f"{file}: time_limit: got 0, wanted seconds > 0")
+    name = _text(file, "name", table.get("name", default_name))
+    description = table.get("description", "")
+    if not isinstance(description, str):
+        raise InputError(f"{file}: description: got {description!r}, wanted text")
+
+    methods = _methods(file, _tables(file, table, "method"))
+    cells: dict[str, Cell] = {}
+    labels: dict[str, dict[str, Any]] = {}
+    for where, problem_table in _tables(file, table, "problem"):
+        problem, points = _problem(file, where, problem_table)
+        if labels.setdefault(problem.label, problem.identity) != problem.identity:
+            raise InputError(
+                f"{file}: {where}: got the label {problem.label!r} of another problem, wanted a "
+                "`label` of its own"
+            )
+        problems = [problem]
+        if problem_table.get("null", False):
+            twin = dataclasses.replace(problem, label=f"{problem.label}/null", null=True)
+            problems.append(twin)
+        size = len(problems) * len(points) * len(methods)
+        if (len(cells) + size) > _MAX_CELLS or (len(cells) + size) * trials > MAX_TRIALS:
+            raise InputError(
+                f"{file}: {where}: got {len(cells) + size} cells of {trials} trials, wanted at "
+                f"most {_MAX_CELLS} cells and {MAX_TRIALS} trials"
+            )
+        for each in problems:
+            for dim, rank in points:
+                for method in methods:
+                    cell = Cell(each, dim, rank, None, method, seed, time_limit)
+                    known = cells.setdefault(cell.digest, cell)
+                    if known.problem.label != each.label:
+                        raise InputError(
+                            f"{file}: {where}: got problem {known.problem.label!r} again as "
+                            f"{each.label!r} at dim {dim}, rank {rank}, wanted one label"
+                        )
+    if not any(cell.supported for cell in cells.values()):
+        names = ", ".join(sorted({method.label for method in methods}))
+        orders = ", ".join(sorted({str(cell.problem.order) for cell in cells.values()}))
+        raise InputError(
+            f"{file}: every cell is outside the range of its method (methods {names}, tensor order "
+            f"{orders}), wanted at least one that a method supports"
+        )
+    return ScanSpec(name, description, seed, trials, time_limit, tuple(cells.values()), text)
+
+
+def _problem(
+    file: str, where: str, table: Mapping[str, Any]
+) -> tuple[Problem, list[tuple[int, int]]]:
+    """The problem of one table, and its points (dim, rank)."""
+    _check_keys(file, where, table, _PROBLEM_KEYS)
+    for key in ("activation", "ensemble", "dims", "ranks"):
+        if key not in table:
+            raise InputError(f"{file}: {where}: got no key {key!r}, wanted one")
+    what = f"{file}: {where}"
+    text = table["activation"]
+    with _within(what):
+        if not isinstance(text, str | list):
+            raise InputError(f"activation: got {text!r}, wanted a formula or coefficients")
+        activation = Activation.parse(text)
+        if not isinstance(table["ensemble"], str):
+            raise InputError(f"ensemble: got {table['ensemble']!r}, wanted a name")
+        ensemble = get_ensemble(table["ensemble"])
+        order = check_integer("order", table.get("order", activation.degree), 2)
+        if order > activation.degree or not activation.mean_derivative(order, 1.0):
+            raise InputError(
+                f"order: got {order}, wanted a degree in which {text!r} has a Hermite component"
+            )
+        samples = table.get("samples", "exact")
+        if samples != "exact":
+            raise InputError(f"samples: got {samples!r}, wanted 'exact'")
+        if check_real("noise", table.get("noise", 0.0), 0.0) != 0.0:
+            raise InputError(
+                f"noise: got {table['noise']!r}, wanted 0: the exact tensor averages noise out"
+            )
+        null = table.get("null", False)
+        if not isinstance(null, bool):
+            raise InputError(f"null: got {null!r}, wanted true or false")
+    formula = text.strip() if isinstance(text, str) else str(activation)
+    label = _text(what, "label", table.get("label", f"{formula}/{ensemble.name}"))
+    if label.endswith("/null"):
+        raise InputError(f"{what}.label: got {label!r}, wanted one not ending in '/null'")
+
+    dims = table["dims"]
+    if not isinstance(dims, list) or not dims:
+        raise InputError(f"{what}.dims: got {dims!r}, wanted a list of integers")
+    points: list[tuple[int, int]] = []
+    for dim in dims:
+        dim = check_integer(f"{what}.dims", dim, 2)
+        if dim > _MAX_DIM:
+            raise InputError(f"{what}.dims: got {dim}, wanted at most {_MAX_DIM}")
+        for rank in _ranks(f"{what}.ranks", table["ranks"], dim, order):
+            with _within(what):
+                check_ensemble_size(ensemble, dim, rank)
+            points.append((dim, rank))
+    return Problem(label, activation.coefficients, ensemble.name, order), points
+
+
+def _ranks(what: str, value: Any, dim: int, order: int) -> list[int]:
+    """Ranks at one dimension, ascending and distinct."""
+    if isinstance(value, list) and value:
+        ranks = {check_integer(what, rank, 1) for rank in value}
+    elif isinstance(value, dict):
+        _check_keys(what, "", value, _RANGE_KEYS)
+        for key in ("from", "to", "steps"):
+            if key not in value:
+                raise InputError(f"{what}: got no key {key!r}, wanted from, to and steps")
+        low = check_real(f"{what}.from", value["from"], 0.0)
+        high = check_real(f"{what}.to", value["to"], low)
+        steps = check_integer(f"{what}.steps", value["steps"], 1)
+        if steps > _MAX_STEPS:
+            raise InputError(f"{what}.steps: got {steps}, wanted at most {_MAX_STEPS}")
+        unit = 1.0
+        if "unit" in value:
+            name = check_choice(f"{what}.unit", value["unit"], _UNITS)
+            unit = {"d": float(dim), "d^1.5": dim**1.5, "r_id": r_id(dim, order)}[name]
+        step = (high - low) / max(steps - 1, 1)
+        points = [(low + i * step) * unit for i in range(steps)]
+        # Half a rank rounds to even: 2.5 gives 2.
+        ranks = {round(min(point, 2.0 * _MAX_RANK)) for point in points}
+        if min(ranks) < 1:
+            raise InputError(f"{what}: got rank {min(ranks)} at dim {dim}, wanted ranks >= 1")
+    else:
+        raise InputError(
+            f"{what}: got {value!r}, wanted a list of integers or "
+            "{from, to, steps, unit = 'd' | 'd^1.5' | 'r_id'}"
+        )
+    if max(ranks) > _MAX_RANK:
+        raise InputError(f"{what}: got {max(ranks)}, wanted at most {_MAX_RANK}")
+    return sorted(ranks)
+
+
+def _methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[MethodChoice]:
+    """The methods, each once, with labels that tell them apart."""
+    found: list[tuple[str, MethodChoice, Any]] = []
+    for where, table in tables:
+        if "name" not in table:
+            raise InputError(f"{file}: {where}: got no key 'name', wanted a method's name")
+        options = {key: value for key, value in table.items() if key != "name"}
+        with _within(f"{file}: {where}"):
+            method = get_method(table["name"], options)
+        values = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}  # type: ignore[arg-type]
+        choice = MethodChoice(
+            method.name, method.name, method.version, tuple(sorted(values.items()))
+        )
+        if any(choice == other for _, other, _ in found):
+            raise InputError(f"{file}: {where}: got '{method.name}' with the same options twice")
+        found.append((where, choice, type(method)))
+    names = [choice.name for _, choice, _ in found]
+    labelled = []
+    for _, choice, cls in found:
+        if names.count(choice.name) > 1:
+            defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+            own = [f"{k}={v}" for k, v in choice.options if defaults[k] != v]
+            if own:
+                choice = dataclasses.replace(choice, label=f"{choice.name}({', '.join(own)})")
+        labelled.append(choice)
+    return labelled
+
+
+def _tables(file: str, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The tables [key] or [[key]], each with the name messages use for it."""
+    value = table.get(key)
+    if isinstance(value, dict):
+        return [(key, value)]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return [(f"{key}[{position}]", item) for position, item in enumerate(value, start=1)]
+    got = f"no key {key!r}" if value is None else repr(value)
+    raise InputError(f"{file}: {key}: got {got}, wanted a table [{key}] or tables [[{key}]]")
+
+
+def _check_keys(file: str, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    for key in table:
+        check_choice(f"{file}: {where}: key" if where else f"{file}: key", key, known)
+
+
+def _check_finite(what: str, value: Any) -> None:
+    """Reject NaN and infinities wherever they are."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_finite(f"{what}: {key}", item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_finite(what, item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{what}: got {value}, wanted a finite number")
+
+
+def _text(file: str, key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise InputError(f"{file}: {key}: got {value!r}, wanted non-empty text on one line")
+    return value.strip()
+
+
+@contextmanager
+def _within(where: str) -> Iterator[None]:
+    """Say where in the file an inner check failed."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

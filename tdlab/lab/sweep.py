@@ -1,0 +1,186 @@
+"""Running a scan: every missing (cell, index) of a fixed grid, through the pool, into the store."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+from tdlab.errors import check_integer, check_real
+from tdlab.lab.bundled import find_spec
+from tdlab.lab.cells import Cell
+from tdlab.lab.machine import cpu_count, worker_memory
+from tdlab.lab.pool import Pool
+from tdlab.lab.spec import ScanSpec, read_spec
+from tdlab.lab.store import Store, open_store
+from tdlab.lab.trial import Task, TrialResult
+from tdlab.lab.writer import StoreWriter
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Progress(Protocol):
+    """What a run tells whoever watches it."""
+
+    def begin(self, spec: ScanSpec, todo: int) -> None:
+        """``todo`` trials are missing."""
+
+    def advance(self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell]) -> None:
+        """Some trials are stored (perhaps none); these cells run now."""
+
+    def end(self) -> None:
+        """The run is over, whatever ended it."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A run stopped by a signal, with its store intact."""
+
+
+def run(
+    spec: str | Path | ScanSpec,
+    store: str | Path | None = None,
+    *,
+    workers: int | None = None,
+    max_seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Store:
+    """Run the trials of a scan that its store does not have yet.
+
+    Parameters
+    ----------
+    spec : path, name of a bundled experiment, or ScanSpec
+    store : path, optional
+        The scan's name with ``.db`` in the current directory, if not given. Trials that are
+        there already are kept and not run again.
+    workers : int, optional
+        Processes; as many as there are processors, if not given. It does not change any result.
+    max_seconds : float, optional
+        Begin no trial after that; a later run does the rest.
+    progress : Progress, optional
+
+    Returns
+    -------
+    Store
+        Open for reading.
+
+    Raises
+    ------
+    InputError
+        For a bad specification or store, before anything is written.
+    KeyboardInterrupt
+        After SIGINT, SIGTERM or SIGHUP; all finished trials are stored.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> store = tdlab.run("quickstart", store="quickstart.db")     # doctest: +SKIP
+    """
+    if not isinstance(spec, ScanSpec):
+        spec = read_spec(find_spec(spec))
+    path = Path(store) if store is not None else Path(f"{spec.slug}.db")
+    workers = check_integer("workers", cpu_count() if workers is None else workers, 1)
+    limit = float("inf") if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
+    stop_at = time.monotonic() + limit
+
+    with StoreWriter(path) as writer:
+        ids = writer.begin(spec, workers)
+        flags = writer.stored(ids, spec.trials)
+        todo = len(ids) * spec.trials - sum(flag.count(1) for flag in flags)
+        if todo:
+            with _signals() as received:
+                ended = _run_missing(
+                    writer, spec, ids, flags, min(workers, todo), stop_at, received, progress, todo
+                )
+            writer.finish(ended)
+            if ended == "interrupted":
+                raise Interrupted
+        else:
+            writer.finish("done")
+    return open_store(path)
+
+
+def _run_missing(
+    writer: StoreWriter,
+    spec: ScanSpec,
+    ids: list[int],
+    flags: list[bytearray],
+    workers: int,
+    stop_at: float,
+    received: list[int],
+    progress: Progress | None,
+    todo: int,
+) -> str:
+    """Run what is not flagged; how it ended."""
+    cells = dict(zip(ids, spec.cells, strict=True))
+    late = False
+
+    def missing() -> Iterator[tuple[tuple[int, int], Task]]:
+        # Index by index over all cells: an interrupted scan has even, contiguous prefixes.
+        nonlocal late
+        for index in range(spec.trials):
+            for cell_id, flag in zip(ids, flags, strict=True):
+                if flag[index]:
+                    continue
+                if time.monotonic() >= stop_at:
+                    late = True
+                    return
+                yield (cell_id, index), Task.of(cells[cell_id], index)
+
+    if progress:
+        progress.begin(spec, todo)
+    try:
+        with Pool[tuple[int, int]](workers, warm_up_tasks(spec), worker_memory(workers)) as pool:
+            for finished in pool.run(missing()):
+                if finished:
+                    writer.commit(finished)
+                if progress:
+                    progress.advance(
+                        [(cells[cell], index, result) for (cell, index), result in finished],
+                        [cells[cell] for cell, _ in pool.running],
+                    )
+                if received:
+                    return "interrupted"
+    finally:
+        if progress:
+            progress.end()
+    return "time-limit" if late else "done"
+
+
+def warm_up_tasks(spec: ScanSpec) -> tuple[Task, ...]:
+    """Small trials, one a method and order, that load and compile what the scan will use."""
+    found: dict[tuple[str, int], Task] = {}
+    for cell in spec.cells:
+        # Iid rows exist at every rank, and rank 2 at dim 4 is within the range of every method.
+        task = replace(
+            Task.of(cell, 0), ensemble="sphere", dim=4, rank=2, null=False, time_limit=5.0
+        )
+        found.setdefault((task.method, task.order), task)
+    return tuple(found.values())
+
+
+@contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Collect the first stop signal; a second one acts as if nobody listened."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        for each, handler in previous.items():
+            signal.signal(each, handler)
+
+    previous = {each: signal.getsignal(each) for each in _SIGNALS}
+    for each in _SIGNALS:
+        signal.signal(each, note)
+    try:
+        yield received
+    finally:
+        for each, handler in previous.items():
+            signal.signal(each, handler)

@@ -1,0 +1,169 @@
+"""One trial: draw the instance, decompose its tensor, score what was found.
+
+A trial is a pure function of its task: no clock, host or earlier trial enters its numbers, so it
+gives the same bits wherever it runs. Only its time limit can cut it short, and then the outcome
+says so and no number is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from tdlab.lab.cells import Cell
+from tdlab.lab.identity import stream
+
+OUTCOMES = (
+    "recovered",
+    "failed",
+    "unsupported",
+    "timeout",
+    "memory",
+    "crashed",
+    "error",
+    "measured",
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that a worker needs to run one trial.
+
+    Attributes
+    ----------
+    coefficients : tuple of float
+        Of the activation.
+    ensemble : str
+    order, dim, rank : int
+    null : bool
+    method : str
+    options : tuple of (str, value)
+    seed : int
+    instance_digest, method_digest : str
+        Names of the two random streams.
+    index : int
+    time_limit : float
+    """
+
+    coefficients: tuple[float, ...]
+    ensemble: str
+    order: int
+    dim: int
+    rank: int
+    null: bool
+    method: str
+    options: tuple[tuple[str, Any], ...]
+    seed: int
+    instance_digest: str
+    method_digest: str
+    index: int
+    time_limit: float
+
+    @classmethod
+    def of(cls, cell: Cell, index: int) -> Task:
+        """Trial ``index`` of a cell."""
+        return cls(
+            coefficients=cell.problem.coefficients,
+            ensemble=cell.problem.ensemble,
+            order=cell.problem.order,
+            dim=cell.dim,
+            rank=cell.rank,
+            null=cell.problem.null,
+            method=cell.method.name,
+            options=cell.method.options,
+            seed=cell.seed,
+            instance_digest=cell.instance_digest,
+            method_digest=cell.method_digest,
+            index=index,
+            time_limit=cell.time_limit,
+        )
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended.
+
+    Attributes
+    ----------
+    outcome : str
+        One of `OUTCOMES`.
+    reason : str
+        Why, for a person; empty where the outcome says it all.
+    recovered : float or None
+        Fraction of the true components found; None where there is nothing to recover.
+    residual, risk_ratio : float or None
+        None where the trial did not end by itself.
+    seconds : float
+        Wall-clock time of the whole trial.
+    pid : int
+        Process that ran it, 0 if none did to its end.
+    """
+
+    outcome: str
+    reason: str = ""
+    recovered: float | None = None
+    residual: float | None = None
+    risk_ratio: float | None = None
+    seconds: float = 0.0
+    pid: int = 0
+
+
+def run_trial(task: Task) -> TrialResult:
+    """Run one trial in this process.
+
+    Exceptions of the mathematics propagate: the worker records them as outcome ``error``.
+    """
+    from tdlab.algorithms import decompose
+    from tdlab.algorithms.base import Status
+    from tdlab.metrics import directions, match, null_risk_ratio, risk_ratio, student_network
+    from tdlab.networks import Activation, sample_network
+    from tdlab.tensors import gaussian_tensor
+
+    started = time.perf_counter()
+    instance_rng = stream(task.seed, (task.instance_digest,), task.index)
+    method_rng = stream(task.seed, (task.instance_digest, task.method_digest), task.index)
+    activation = Activation(task.coefficients)
+    network = sample_network(
+        task.dim, task.rank, activation=activation, ensemble=task.ensemble, rng=instance_rng
+    )
+    tensor = network.hermite_tensor(task.order)
+    if task.null:
+        tensor = gaussian_tensor(task.dim, task.order, tensor.norm(), rng=instance_rng)
+    left = max(task.time_limit - (time.perf_counter() - started), 0.0)
+    result = decompose(
+        tensor,
+        task.rank,
+        method=task.method,
+        rng=method_rng,
+        max_seconds=left,
+        **dict(task.options),
+    )
+    if result.status is Status.UNSUPPORTED:
+        return TrialResult("unsupported", result.message)
+    cut_short = result.status is Status.TIME_LIMIT or (
+        not result.success and result.seconds >= left
+    )
+    if cut_short:
+        return TrialResult("timeout", f"stopped at the limit of {task.time_limit:g} s")
+
+    student = student_network(result, activation)
+    if task.null:
+        recovered, outcome = None, "measured"
+        ratio = null_risk_ratio(tensor, student)
+    else:
+        found = match(result.components, directions(network, task.order), order=task.order)
+        recovered = found.recovered
+        outcome = "recovered" if recovered == 1.0 else "failed"
+        ratio = risk_ratio(network, student)
+    for name, value in (("residual", result.residual), ("risk ratio", ratio)):
+        if not math.isfinite(value):
+            return TrialResult("error", f"{name}: got {value}, wanted a finite number")
+    return TrialResult(
+        outcome=outcome,
+        reason=f"{result.status}: {result.message}" if outcome == "failed" else "",
+        recovered=recovered,
+        residual=float(result.residual),
+        risk_ratio=float(ratio),
+    )

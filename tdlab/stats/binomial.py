@@ -1,0 +1,93 @@
+"""Confidence intervals for a probability from counts, elementwise over arrays.
+
+wilson           inverts the score test; mean coverage near nominal at any count (Wilson 1927)
+clopper-pearson  inverts both exact tails; coverage never under nominal (Clopper and Pearson 1934)
+jeffreys         central interval of Beta(s + 1/2, f + 1/2); Bayesian, near nominal on average
+
+Source: Brown, Cai and DasGupta, Statistical Science 16 (2001).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import betaincinv, ndtri
+
+from tdlab.errors import InputError, check_choice
+
+METHODS = ("wilson", "clopper-pearson", "jeffreys")
+
+
+def interval(
+    successes: ArrayLike, trials: ArrayLike, level: float = 0.95, method: str = "wilson"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two-sided interval for each probability.
+
+    Parameters
+    ----------
+    successes, trials : array_like of int, broadcast against each other
+        0 <= successes <= trials; without trials the interval is (0, 1).
+    level : float
+        Confidence, in (0, 1).
+    method : {"wilson", "clopper-pearson", "jeffreys"}
+
+    Returns
+    -------
+    lower, upper : ndarray of float
+
+    Raises
+    ------
+    InputError
+        If counts are not whole numbers with 0 <= successes <= trials.
+
+    Examples
+    --------
+    >>> lower, upper = interval([0, 5, 10], 10)
+    >>> lower.round(3).tolist(), upper.round(3).tolist()
+    ([0.0, 0.237, 0.722], [0.278, 0.763, 1.0])
+    """
+    success, total = np.broadcast_arrays(
+        check_counts("successes", successes), check_counts("trials", trials)
+    )
+    if (success > total).any():
+        raise InputError("successes: got more successes than trials, wanted successes <= trials")
+    check_level(level)
+    check_choice("method", method, METHODS)
+    success, total = success.astype(float), total.astype(float)
+    failure = total - success
+    tail = (1 - level) / 2
+    if method == "wilson":
+        square = ndtri(1 - tail) ** 2
+        # Roots in p of (s/n - p)^2 = z^2 p (1 - p) / n; at n = 0 they are 0 and 1.
+        centre = success + square / 2
+        spread = np.sqrt(square * (success * failure / np.maximum(total, 1) + square / 4))
+        # Rounding would leave 1e-17 where the root is 0 or 1 exactly.
+        lower = np.where(success == 0, 0.0, (centre - spread) / (total + square))
+        upper = np.where(failure == 0, 1.0, (centre + spread) / (total + square))
+        return lower, upper
+    if method == "clopper-pearson":
+        below = betaincinv(np.maximum(success, 0.5), failure + 1, tail)
+        above = betaincinv(success + 1, np.maximum(failure, 0.5), 1 - tail)
+    else:
+        below = betaincinv(success + 0.5, failure + 0.5, tail)
+        above = betaincinv(success + 0.5, failure + 0.5, 1 - tail)
+    return np.where(success == 0, 0.0, below), np.where(failure == 0, 1.0, above)
+
+
+def check_counts(what: str, values: ArrayLike) -> np.ndarray:
+    """Whole numbers >= 0 as an integer array, or raise `InputError`."""
+    array = np.asarray(values)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        raise InputError(f"{what}: got {array.dtype} values, wanted finite whole numbers >= 0")
+    if (array < 0).any() or (array != np.floor(array)).any():
+        bad = array[(array < 0) | (array != np.floor(array))].ravel()[0]
+        raise InputError(f"{what}: got {bad}, wanted whole numbers >= 0")
+    return array.astype(np.int64)
+
+
+def check_level(level: float) -> None:
+    """Raise `InputError` unless ``level`` is a probability strictly inside (0, 1)."""
+    if not 0 < level < 1:
+        raise InputError(f"level: got {level!r}, wanted a number in (0, 1)")

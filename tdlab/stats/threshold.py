@@ -1,0 +1,287 @@
+"""The rank r* at which recovery has even odds, with an interval and a status, from counts.
+
+Counts (r, successes, trials) on any set of ranks. Bracketing is decided without a model; then a
+global posterior locates the crossing, a local one with free bend is reported, and an isotonic
+likelihood-ratio interval guards it: where it disagrees, both are covered. r* is never moved to
+the tested range: what is not bracketed is a one-sided bound without a point.
+
+Measured coverage of the 95% interval on fixed grids: see ``tests/statistical/test_coverage.py``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tdlab.errors import InputError
+from tdlab.stats import isotonic, posterior
+from tdlab.stats.binomial import check_counts, check_level
+
+
+class ThresholdStatus(StrEnum):
+    """What the counts allow to say of r*."""
+
+    BRACKETED = "bracketed"
+    ALL_RECOVERED = "all-recovered"
+    NONE_RECOVERED = "none-recovered"
+    LAPSE_LIMITED = "lapse-limited"
+    INDETERMINATE = "indeterminate"
+    TOO_FEW_TRIALS = "too-few-trials"
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """The rank of even odds, as far as counts tell.
+
+    Attributes
+    ----------
+    status : ThresholdStatus
+        ``bracketed``: a point and an interval. ``all-recovered``: only a lower bound.
+        ``none-recovered``: only an upper bound. ``lapse-limited``: recovery is under one half
+        at low ranks already, so r* does not exist. ``indeterminate``: the counts do not tell
+        on which side of one half the low ranks lie, or timeouts decide. ``too-few-trials``.
+    estimate, lower, upper : float or None
+        Rank of even odds and its interval; None where the counts give none.
+    level : float
+        Confidence of the interval; one-sided bounds hold with (1 + level)/2.
+    plateau : float or None
+        Recovered fraction at the lowest ranks.
+    method : str
+        How the interval came about.
+    flags : tuple of str
+        ``quantised``: the interval is a gap between tested ranks. ``shape``: widened because
+        the smooth fit and the isotonic one disagree. ``non-monotone``: recovery rises
+        somewhere, r* is the last down-crossing. ``censored``: the interval covers both
+        readings of the timeouts.
+    message : str
+    """
+
+    status: ThresholdStatus
+    estimate: float | None
+    lower: float | None
+    upper: float | None
+    level: float
+    plateau: float | None
+    method: str
+    flags: tuple[str, ...]
+    message: str
+
+
+def estimate(
+    ranks: ArrayLike,
+    successes: ArrayLike,
+    trials: ArrayLike,
+    timeouts: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Threshold:
+    """Estimate the rank of even odds.
+
+    Parameters
+    ----------
+    ranks, successes, trials : array_like of int, equal length
+        Counts at each rank, in any order; a rank may occur twice.
+    timeouts : array_like of int, optional
+        Trials (among ``trials``, not among ``successes``) that did not end by themselves. The
+        interval covers the answers with all of them failures, and all of them successes.
+    level : float
+
+    Returns
+    -------
+    Threshold
+
+    Raises
+    ------
+    InputError
+        If counts are no whole numbers, or do not add up.
+
+    Examples
+    --------
+    >>> found = estimate([4, 8, 12, 16, 20, 24], [20, 20, 19, 8, 1, 0], [20] * 6)
+    >>> found.status.value, round(found.estimate), round(found.lower), round(found.upper)
+    ('bracketed', 15, 14, 16)
+    >>> estimate([2, 4, 6], [8, 8, 8], [8, 8, 8]).message
+    'Recovery is surely above one half up to rank 6 and not surely under it beyond: r* > 6.'
+    """
+    check_level(level)
+    rank, success, trial, timeout = _merged(ranks, successes, trials, timeouts)
+    pessimistic = _reading(rank, success, trial, level)
+    if not timeout.any():
+        return pessimistic
+    return _union(pessimistic, _reading(rank, success + timeout, trial, level), timeout, trial)
+
+
+def _merged(
+    ranks: ArrayLike, successes: ArrayLike, trials: ArrayLike, timeouts: ArrayLike | None
+) -> tuple[np.ndarray, ...]:
+    """Validated counts, sorted by rank, each rank once, none without trials."""
+    rank = check_counts("ranks", ranks)
+    columns = {
+        "successes": check_counts("successes", successes),
+        "trials": check_counts("trials", trials),
+        "timeouts": np.zeros_like(rank) if timeouts is None else check_counts("timeouts", timeouts),
+    }
+    for what, values in columns.items():
+        if rank.ndim != 1 or values.shape != rank.shape:
+            raise InputError(
+                f"{what}: got shape {values.shape} beside ranks of shape {rank.shape}, "
+                "wanted equal lengths"
+            )
+    if (rank < 1).any():
+        raise InputError(f"ranks: got {rank.min()}, wanted whole numbers >= 1")
+    if (columns["successes"] + columns["timeouts"] > columns["trials"]).any():
+        raise InputError("trials: got fewer trials than successes and timeouts, wanted their sum")
+    rank, place = np.unique(rank, return_inverse=True)
+    merged = [
+        np.bincount(place, weights=values, minlength=len(rank)).astype(np.int64)
+        for values in columns.values()
+    ]
+    kept = merged[1] > 0
+    return rank[kept], *(values[kept] for values in merged)
+
+
+def _reading(rank: np.ndarray, success: np.ndarray, trial: np.ndarray, level: float) -> Threshold:
+    """Threshold of plain counts, without timeouts."""
+    few = isotonic.enough(level)
+    base = Threshold(
+        ThresholdStatus.TOO_FEW_TRIALS, None, None, None, level, None, "betting bound", (), ""
+    )
+    if trial.sum() < few:
+        return replace(
+            base,
+            method="none",
+            message=f"Only {trial.sum()} trials ended: at least {few}, all alike, can tell a side.",
+        )
+    start = isotonic.rise(success, trial, level)
+    rank, success, trial = rank[start:], success[start:], trial[start:]
+    plateau = isotonic.plateau(success, trial)
+    base = replace(base, plateau=plateau, flags=("non-monotone",) if start else ())
+    sides = isotonic.sure(success, trial, level)
+    if sides.above and sides.below < len(rank):
+        return _bracketed(rank, success, trial, base)
+    if sides.above:
+        bound = int(rank[sides.above - 1])
+        return replace(
+            base,
+            status=ThresholdStatus.ALL_RECOVERED,
+            lower=float(bound),
+            message=f"Recovery is surely above one half up to rank {bound} and not surely under it "
+            f"beyond: r* > {bound}.",
+        )
+    if sides.below == 0:
+        # A curve that still climbs towards low ranks may yet cross below them; one that is flat
+        # over a factor two in rank, and not at zero, does not.
+        flat = int(np.searchsorted(rank, 2 * rank[0])) + 1
+        plateau, falls = isotonic.level(success[:flat], trial[:flat])
+        if plateau > 0.05 and not falls and rank[min(flat, len(rank)) - 1] >= 2 * rank[0]:
+            return replace(
+                base,
+                status=ThresholdStatus.LAPSE_LIMITED,
+                plateau=plateau,
+                message=f"Recovery stays near {plateau:.2f} from rank {rank[0]} to "
+                f"{rank[flat - 1]}, surely under one half: no rank has even odds.",
+            )
+        return replace(
+            base,
+            status=ThresholdStatus.NONE_RECOVERED,
+            upper=float(rank[0]),
+            message=f"Recovery is surely under one half from rank {rank[0]} on: r* < {rank[0]}, "
+            "if it exists.",
+        )
+    undecided = trial[: sides.below].sum()
+    upper = float(rank[sides.below]) if sides.below < len(rank) else None
+    bound = "" if upper is None else f" If r* exists, r* < {upper:.0f}."
+    status = ThresholdStatus.INDETERMINATE if undecided >= 2 * few else base.status
+    return replace(
+        base,
+        status=status,
+        upper=upper,
+        message=f"{undecided} trials at ranks {rank[0]} to {rank[sides.below - 1]} do not tell "
+        f"on which side of one half recovery lies.{bound} More trials there would.",
+    )
+
+
+def _bracketed(
+    rank: np.ndarray, success: np.ndarray, trial: np.ndarray, base: Threshold
+) -> Threshold:
+    """Posterior interval of a crossing that lies between tested ranks, guarded."""
+    x = np.log(rank)
+    fit = posterior.global_fit(x, success, trial)
+    # The window narrows as the counts sharpen (2.4 sd: 1.2 times the half-width), so that a logit
+    # which is no parabola over the whole transition costs width, not coverage.
+    s = math.hypot(min(fit.width, 2.4 * fit.spread), fit.spread)
+    window = max(2.5 * s, 2.2 * math.exp(-fit.location), _reach(x, fit.location))
+    low, middle, high = posterior.local_fit(
+        x, success, trial, fit, window, tail=(1 - base.level) / 2
+    )
+    first, last = isotonic.guard(success, trial)
+    flags, method = base.flags, "local logit"
+    place = int(np.searchsorted(x, middle))
+    below = x[place - 1] if place > 0 else -math.inf
+    above = x[place] if place < len(x) else math.inf
+    if fit.width < above - below and below <= low and high <= above:
+        # Steeper than the grid resolves: inside a gap every shape fits.
+        low, high, middle = below, above, (below + above) / 2
+        flags, method = (*flags, "quantised"), "gap between tested ranks"
+    guard_low = x[first - 1] if first > 0 else low
+    guard_high = x[last] if last < len(x) else high
+    if not guard_low <= middle <= guard_high:
+        low, high = min(low, guard_low), max(high, guard_high)
+        flags, method = (*flags, "shape"), "hull of local logit and isotonic interval"
+    # Ends that are tested ranks come out as whole numbers.
+    point, lower, upper = (round(math.exp(value), 9) for value in (middle, low, high))
+    return replace(
+        base,
+        status=ThresholdStatus.BRACKETED,
+        estimate=point,
+        lower=lower,
+        upper=upper,
+        flags=flags,
+        method=method,
+        message=f"r* = {point:.1f}, {base.level:.0%} interval {lower:.1f} to {upper:.1f}.",
+    )
+
+
+def _reach(x: np.ndarray, location: float) -> float:
+    """Half-width that holds two tested ranks on either side, where there are two."""
+    left, right = x[x <= location], x[x > location]
+    ends = [location - value for value in left[-2:]] + [value - location for value in right[:2]]
+    return max(ends) * (1 + 1e-9)
+
+
+def _union(low: Threshold, high: Threshold, timeout: np.ndarray, trial: np.ndarray) -> Threshold:
+    """Cover both readings of the timeouts: failures (``low``) and successes (``high``)."""
+    share = f"{timeout.sum()} of {trial.sum()} trials did not end"
+    both = replace(
+        low,
+        estimate=None,
+        lower=None if low.lower is None or high.lower is None else min(low.lower, high.lower),
+        upper=None if low.upper is None or high.upper is None else max(low.upper, high.upper),
+        method=low.method if low.method == high.method else f"{low.method}; {high.method}",
+        flags=tuple(dict.fromkeys((*low.flags, *high.flags, "censored"))),
+    )
+    if low.estimate is not None and high.estimate is not None:
+        middle = math.sqrt(low.estimate * high.estimate)
+        return replace(
+            both,
+            estimate=middle,
+            message=f"r* = {middle:.1f}, {low.level:.0%} interval {both.lower:.1f} to "
+            f"{both.upper:.1f}: {share}, and it covers them as failures and as successes.",
+        )
+    if low.status == high.status:
+        return replace(both, message=f"{low.message} ({share}, which changes nothing.)")
+    # One reading brackets the crossing and the other does not: only the bound they share is left.
+    if both.lower is not None:
+        status, known = ThresholdStatus.ALL_RECOVERED, f" Either way r* > {both.lower:.1f}."
+    elif both.upper is not None:
+        status, known = ThresholdStatus.NONE_RECOVERED, f" Either way r* < {both.upper:.1f}."
+    else:
+        status, known = ThresholdStatus.INDETERMINATE, ""
+    return replace(
+        both,
+        status=status,
+        message=f"{share}. As failures: {low.message} As successes: {high.message}{known}",
+    )

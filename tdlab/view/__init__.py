@@ -1,0 +1,1 @@
+"""Figures of a store; the only part that draws."""

@@ -1,0 +1,140 @@
+"""Kill anything at any moment: the final table is that of an undisturbed run, bit for bit."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.lab_tools import SMALL, refused, table, tdlab, tdlab_command
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """(path of the specification, table of a run with one worker)."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    spec = folder / "small.toml"
+    spec.write_text(SMALL)
+    finished = tdlab("run", spec, "--store", folder / "one.db", "--workers", 1)
+    assert finished.returncode == 0, finished.stderr
+    rows = table(folder / "one.db")
+    assert len(rows) == (3 * 2 + 2 * 3) * 3 * 6
+    assert {"recovered", "failed", "unsupported", "measured"} <= {row[7] for row in rows}
+    return spec, rows
+
+
+def start(spec, store, workers=2):
+    return subprocess.Popen(
+        tdlab_command("run", spec, "--store", store, "--workers", workers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def committed(store):
+    """Rows in the store, 0 while there is none."""
+    return len(table(store)) if store.exists() else 0
+
+
+def workers_of(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        return [int(child) for child in children.read_text().split()]
+    except OSError:
+        return []
+
+
+def gone(pids):
+    """Wait until the processes have ended; whether they did."""
+    for _ in range(100):
+        if not any(Path(f"/proc/{pid}").exists() for pid in pids):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_two_workers_give_the_same_bits_as_one(undisturbed, tmp_path):
+    spec, expected = undisturbed
+    assert tdlab("run", spec, "--store", tmp_path / "two.db", "--workers", 2).returncode == 0
+    assert table(tmp_path / "two.db") == expected
+
+
+def test_killing_the_coordinator_five_times_loses_nothing(undisturbed, tmp_path):
+    spec, expected = undisturbed
+    store = tmp_path / "killed.db"
+    moments = random.Random(1)
+    last = 0
+    for _ in range(5):
+        running = start(spec, store)
+        # Wait for its first trials, so that every round interrupts work; then any moment.
+        while running.poll() is None and committed(store) <= last:
+            time.sleep(0.02)
+        time.sleep(moments.random() * 0.2)
+        workers = workers_of(running.pid)
+        running.kill()
+        running.communicate()
+        assert gone(workers), "workers outlive their coordinator"
+        rows = committed(store)
+        assert rows >= last, "committed trials were lost"
+        last = rows
+    assert tdlab("run", spec, "--store", store).returncode == 0
+    assert table(store) == expected
+
+
+def test_killing_workers_is_not_an_outcome(undisturbed, tmp_path):
+    spec, expected = undisturbed
+    store = tmp_path / "workers.db"
+    running = start(spec, store)
+    moments = random.Random(2)
+    kills = 0
+    while running.poll() is None and kills < 6:
+        time.sleep(0.3 + moments.random() * 0.5)
+        for pid in workers_of(running.pid)[:1]:
+            os.kill(pid, signal.SIGKILL)
+            kills += 1
+    running.communicate(timeout=120)
+    assert running.returncode == 0
+    assert kills > 0
+    assert table(store) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_signal_ends_with_130_and_an_intact_store(undisturbed, tmp_path, number):
+    spec, expected = undisturbed
+    store = tmp_path / "stopped.db"
+    running = start(spec, store)
+    while committed(store) < 3:
+        time.sleep(0.02)
+    running.send_signal(number)
+    _, errors = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert "Traceback" not in errors
+    assert errors.strip().splitlines()[-1].startswith("tdlab: interrupted")
+    assert not store.with_name("stopped.db-wal").exists()
+    rows = table(store)
+    assert 0 < len(rows) < len(expected)
+    assert tdlab("run", spec, "--store", store).returncode == 0
+    assert table(store) == expected
+
+
+def test_status_reads_and_a_second_writer_is_refused_while_a_run_writes(undisturbed, tmp_path):
+    spec, _ = undisturbed
+    store = tmp_path / "busy.db"
+    running = start(spec, store)
+    try:
+        while committed(store) < 3:
+            time.sleep(0.02)
+        second = tdlab("run", spec, "--store", store)
+        assert refused(second) and "in use" in second.stderr
+        assert str(running.pid) in second.stderr
+        shown = tdlab("status", store)
+        assert shown.returncode == 0, shown.stderr
+        assert "left" in shown.stdout
+        assert running.poll() is None
+    finally:
+        running.kill()
+        running.communicate()

@@ -1,0 +1,149 @@
+"""The command line: quick help, one line for bad input, tables on standard output."""
+
+import csv
+import io
+import subprocess
+import time
+
+import pytest
+
+from tests.lab_tools import refused, tdlab, tdlab_command
+
+SPEC = """
+name = "my scan"
+trials = 3
+[problem]
+activation = "x**3"
+ensemble = "isotropic"
+dims = [5]
+ranks = [6, 8]
+null = true
+[[method]]
+name = "lm"
+[[method]]
+name = "jennrich"
+"""
+VERBS = ["run", "status", "plot", "export", "list", "doctor"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a specification and the store of its run."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "spec.toml").write_text(SPEC)
+    finished = tdlab("run", "spec.toml", cwd=folder)
+    assert finished.returncode == 0, finished.stderr
+    (folder / "run.txt").write_text(finished.stdout)
+    (folder / "progress.txt").write_text(finished.stderr)
+    return folder
+
+
+@pytest.mark.parametrize("arguments", [["--help"], *([verb, "--help"] for verb in VERBS)])
+def test_help_is_quick(arguments):
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        finished = tdlab(*arguments)
+        times.append(time.perf_counter() - started)
+        assert finished.returncode == 0 and "Usage:" in finished.stdout
+    assert min(times) < 0.5
+
+
+def test_run_ends_with_thresholds_and_where_to_look_next(folder):
+    shown = (folder / "run.txt").read_text()
+    assert "r*" in shown and "x**3/isotropic" in shown and "lm" in shown
+    assert "tdlab plot my-scan.db" in shown
+    progress = (folder / "progress.txt").read_text()
+    assert "my scan: 8 cells, 24 trials to run" in progress
+    assert "24/24 trials" in progress
+
+
+def test_running_again_has_nothing_to_do(folder):
+    finished = tdlab("run", "spec.toml", cwd=folder)
+    assert finished.returncode == 0 and "trials to run" not in finished.stderr
+
+
+def test_status(folder):
+    shown = tdlab("status", "my-scan.db", cwd=folder)
+    assert shown.returncode == 0
+    assert "8 cells, 24 trials, 0 left" in shown.stdout
+    for outcome in ("recovered", "unsupported", "measured"):
+        assert outcome in shown.stdout
+
+
+def test_export_has_the_promised_columns_and_order(folder):
+    shown = tdlab("export", "my-scan.db", "--format", "csv", cwd=folder)
+    rows = list(csv.DictReader(io.StringIO(shown.stdout)))
+    promised = "cell problem dim rank n method index outcome reason recovered residual risk_ratio"
+    columns = list(rows[0])
+    assert columns[:12] == promised.split()
+    assert all(name.startswith("meta_") for name in columns[12:])
+    keys = [(row["cell"], int(row["index"])) for row in rows]
+    assert keys == sorted(keys) and len(keys) == 24
+    for row in rows:
+        if row["outcome"] == "measured":
+            assert row["recovered"] == "" and float(row["risk_ratio"]) > 0
+        if row["outcome"] == "unsupported":
+            assert row["residual"] == row["risk_ratio"] == "" and "rank <= 5" in row["reason"]
+    tdlab("export", "my-scan.db", "--output", "trials.csv", cwd=folder)
+    assert (folder / "trials.csv").read_text() == shown.stdout
+
+
+@pytest.mark.parametrize("arguments", [["export", "my-scan.db"], ["list", "methods"]])
+def test_a_closed_pipe_is_not_an_error(folder, arguments):
+    command = tdlab_command(*arguments)
+    running = subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    running.stdout.close()
+    assert running.stderr.read() == ""
+    running.stderr.close()
+    assert running.wait() == 0
+
+
+def test_dry_run_writes_nothing(folder, tmp_path):
+    shown = tdlab("run", folder / "spec.toml", "--dry-run", cwd=tmp_path)
+    assert shown.returncode == 0
+    for words in ("cells      8, 4 of them", "24 of them missing", "GiB", "hours"):
+        assert words in shown.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["methods", "ensembles", "experiments"])
+def test_list(what):
+    shown = tdlab("list", what)
+    expected = {"methods": "jennrich", "ensembles": "isotropic", "experiments": "quickstart"}
+    assert shown.returncode == 0 and expected[what] in shown.stdout
+
+
+def test_doctor_finds_a_working_machine(tmp_path):
+    shown = tdlab("doctor", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stdout
+    assert "PROBLEM" not in shown.stdout and list(tmp_path.iterdir()) == []
+
+
+BAD = {
+    "unknown verb": ["rnu"],
+    "unknown option": ["status", "my-scan.db", "--loud"],
+    "no such spec": ["run", "none.toml"],
+    "spec is a folder": ["run", "."],
+    "spec is binary": ["run", "my-scan.db", "--store", "new.db"],
+    "no such store": ["status", "none.db"],
+    "store is a spec": ["run", "spec.toml", "--store", "spec.toml"],
+    "store in no folder": ["run", "spec.toml", "--store", "none/new.db"],
+    "plot no store": ["plot", "none.db"],
+    "export to the store": ["export", "my-scan.db", "--output", "my-scan.db"],
+    "export to nowhere": ["export", "my-scan.db", "--output", "none/out.csv"],
+    "export format": ["export", "my-scan.db", "--format", "xlsx"],
+    "workers": ["run", "spec.toml", "--workers", "0"],
+    "time limit": ["run", "spec.toml", "--time-limit", "soon"],
+    "list nothing": ["list", "nothing"],
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line_and_status_2(case, folder):
+    before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    finished = tdlab(*BAD[case], cwd=folder)
+    assert refused(finished), (finished.returncode, finished.stderr)
+    assert {path: path.stat().st_mtime_ns for path in folder.iterdir()} == before

@@ -1,0 +1,72 @@
+"""One trial: what its streams depend on, and how its outcome follows from the decomposition."""
+
+import dataclasses
+
+import pytest
+
+from tdlab.lab.spec import parse_spec
+from tdlab.lab.trial import Task, run_trial
+from tdlab.lab.worker import guarded_trial
+
+SPEC = """
+[problem]
+activation = "x**3"
+ensemble = "isotropic"
+dims = [5]
+ranks = [6]
+null = true
+[[method]]
+name = "lm"
+"""
+
+
+@pytest.fixture
+def tasks():
+    """(planted, null) trials 0."""
+    planted, null = parse_spec(SPEC).cells
+    return Task.of(planted, 0), Task.of(null, 0)
+
+
+def test_a_trial_repeats_bit_for_bit(tasks):
+    for task in tasks:
+        assert run_trial(task) == run_trial(task)
+
+
+def test_a_planted_trial_is_recovered_and_a_null_one_measured(tasks):
+    planted, null = map(run_trial, tasks)
+    assert (planted.outcome, planted.recovered, planted.reason) == ("recovered", 1.0, "")
+    assert planted.risk_ratio < 1e-10
+    assert (null.outcome, null.recovered) == ("measured", None)
+    assert null.risk_ratio > 0.01
+
+
+def test_indices_seeds_and_methods_have_streams_of_their_own(tasks):
+    null = tasks[1]
+    changes = ({}, {"index": 1}, {"seed": 1}, {"method_digest": "f" * 64})
+    residuals = {run_trial(dataclasses.replace(null, **change)).residual for change in changes}
+    assert len(residuals) == len(changes)
+
+
+def test_failure_says_why(tasks):
+    short = dataclasses.replace(tasks[0], rank=12, options=(("iterations", 1), ("restarts", 1)))
+    result = run_trial(short)
+    assert result.outcome == "failed" and result.reason.startswith("stagnated: ")
+    assert 0.0 <= result.recovered < 1.0
+
+
+def test_outside_the_range_is_unsupported_without_numbers(tasks):
+    result = run_trial(dataclasses.replace(tasks[0], method="jennrich", options=()))
+    assert result.outcome == "unsupported" and "rank <= 5" in result.reason
+    assert (result.recovered, result.residual, result.risk_ratio) == (None, None, None)
+
+
+def test_past_its_time_a_trial_is_a_timeout_without_numbers(tasks):
+    result = run_trial(dataclasses.replace(tasks[1], time_limit=1e-9))
+    assert (result.outcome, result.residual, result.risk_ratio) == ("timeout", None, None)
+
+
+def test_exceptions_and_exhausted_memory_become_outcomes(tasks):
+    wrong = guarded_trial(dataclasses.replace(tasks[0], ensemble="unheard-of"))
+    assert wrong.outcome == "error" and wrong.reason.startswith("tdlab.errors.InputError: ")
+    large = guarded_trial(dataclasses.replace(tasks[0], ensemble="sphere", dim=10**6, rank=10**9))
+    assert large.outcome == "memory"

@@ -1,0 +1,98 @@
+"""Figures of a real store: they exist, hold the data they show, and come out the same twice."""
+
+import csv
+
+import pytest
+
+import tdlab
+from tdlab.view.figures import plot_store
+from tdlab.view.risk import median_interval
+
+SPEC = """
+name = "figures"
+trials = 3
+time_limit = 30
+[[problem]]
+activation = "He3"
+ensemble = "isotropic"
+dims = [4, 5]
+ranks = { from = 1.25, to = 1.5, steps = 2, unit = "d" }
+null = true
+[[problem]]
+activation = "x**3"
+ensemble = "sphere"
+dims = [4]
+ranks = [2, 4, 6]
+[[method]]
+name = "jennrich"
+[[method]]
+name = "lm"
+restarts = 2
+iterations = 30
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("figures")
+    (folder / "spec.toml").write_text(SPEC.replace("from = 1.25", "from = 1.3"))
+    return tdlab.run(folder / "spec.toml", store=folder / "figures.db", workers=1)
+
+
+def read(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_figure_comes_in_three_formats_with_its_data(store, tmp_path):
+    paths = plot_store(store, tmp_path)
+    stems = {path.stem for path in paths}
+    assert stems == {"phase-He3-isotropic", "phase-x-3-sphere", "risk-He3-isotropic"}
+    assert {path.suffix for path in paths} == {".png", ".svg", ".pdf", ".csv"}
+    assert len(paths) == 12 and all(path.stat().st_size > 100 for path in paths)
+
+
+def test_the_data_are_those_of_the_store(store, tmp_path):
+    plot_store(store, tmp_path)
+    rows = read(tmp_path / "phase-x-3-sphere.csv")
+    counts = {
+        (c.method, c.rank): c for c in store.counts() if c.problem == "x**3/sphere" and not c.null
+    }
+    assert len(rows) == len(counts) == 6
+    for row in rows:
+        cell = counts[row["method"], int(row["rank"])]
+        assert int(row["recovered"]) == cell.outcomes["recovered"]
+        assert int(row["unsupported"]) == cell.outcomes["unsupported"]
+        assert float(row["r_id"]) == 5.0 and float(row["r_LD"]) == 8.0
+    risks = read(tmp_path / "risk-He3-isotropic.csv")
+    assert {row["kind"] for row in risks} == {"planted", "null"}
+    assert {row["method"] for row in risks} == {"lm"}  # jennrich is outside its range
+
+
+def test_the_figure_says_where_the_window_is_empty(store, tmp_path):
+    plot_store(store, tmp_path)
+    text = (tmp_path / "phase-He3-isotropic.svg").read_text()
+    assert "empty at d = 4, 5" in text and "outside method's range" in text
+    risk = (tmp_path / "risk-He3-isotropic.svg").read_text()
+    assert "improper" in risk and "null" in risk and "trivial" in risk
+
+
+def test_the_same_store_gives_the_same_bytes(store, tmp_path):
+    folders = [tmp_path / "first", tmp_path / "second"]
+    contents = []
+    for folder in folders:
+        folder.mkdir()
+        contents.append({path.name: path.read_bytes() for path in plot_store(store, folder)})
+    assert contents[0] == contents[1]
+
+
+def test_median_intervals_cover():
+    # By enumeration: the interval between order statistics j and n+1-j misses the median with
+    # probability 2 P(Bin(n, 1/2) < j).
+    from scipy.stats import binom
+
+    for n in range(6, 60):
+        _, low, high = median_interval(range(n))
+        j = int(low) + 1
+        assert high == n - j
+        assert 2 * binom.cdf(j - 1, n, 0.5) <= 0.05
