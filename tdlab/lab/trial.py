@@ -148,15 +148,16 @@ def run_trial(task: Task) -> TrialResult:
     if cut_short:
         return TrialResult("timeout", f"stopped at the limit of {task.time_limit:g} s")
 
-    student = student_network(result, activation)
     if task.null:
         recovered, outcome = None, "measured"
-        ratio = null_risk_ratio(tensor, student)
+        # A structureless target has nothing to learn in other degrees, so the null's student is
+        # pure in the degree that was decomposed: the ratio is what rank alone compresses away.
+        ratio = null_risk_ratio(tensor, student_network(result, f"He{task.order}"))
     else:
         found = match(result.components, directions(network, task.order), order=task.order)
         recovered = found.recovered
         outcome = "recovered" if recovered == 1.0 else "failed"
-        ratio = risk_ratio(network, student)
+        ratio = risk_ratio(network, student_network(result, activation))
     for name, value in (("residual", result.residual), ("risk ratio", ratio)):
         if not math.isfinite(value):
             return TrialResult("error", f"{name}: got {value}, wanted a finite number")

@@ -102,7 +102,7 @@ def rise(successes: np.ndarray, trials: np.ndarray, level: float) -> int:
 
 
 def level(successes: np.ndarray, trials: np.ndarray) -> tuple[float, bool]:
-    """Pooled share of successes, and whether the counts clearly fall (isotonic against constant)."""
+    """Pooled share of successes, and whether counts clearly fall (isotonic against constant)."""
     share = successes.sum() / trials.sum()
     constant = float((xlogy(successes, share) + xlogy(trials - successes, 1 - share)).sum())
     # Twice the log-likelihood ratio has mean 1 + 1/2 + ... + 1/m less 1 under a constant.

@@ -110,9 +110,14 @@ def _column(panel: Axes, cells: Sequence[CellCounts], half_width: float) -> None
         if np.log(top / bottom) / np.log(ceiling / floor) < _TEXT_SHARE:
             continue
         panel.text(
-            cell.dim - 0.25 * half_width, np.sqrt(bottom * top),
-            f"{recovered}/{tried}" + ("*" if censored else ""), ha="center", va="center", fontsize=6.5, color="white" if share < 0.55 else "black",
-        )  # fmt: skip
+            cell.dim - 0.25 * half_width,
+            np.sqrt(bottom * top),
+            f"{recovered}/{tried}" + ("*" if censored else ""),
+            ha="center",
+            va="center",
+            fontsize=6.5,
+            color="white" if share < 0.55 else "black",
+        )
 
 
 def _tally(cell: CellCounts) -> tuple[int, int, int, int]:
