@@ -216,7 +216,7 @@ def finish(
     unique = uniqueness_class(dim, rank, order) if success else "unknown"
     if success:
         status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
-        message = _success_message(status, message, residual, order, dim, rank)
+        message = _success_message(status, residual, order, dim, rank)
     elif residual <= budget.target:
         status = Status.BELOW_NOISE
         message = (
@@ -279,7 +279,7 @@ def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:
 
 
 def _success_message(
-    status: Status, message: str, residual: float, order: int, dim: int, rank: int
+    status: Status, residual: float, order: int, dim: int, rank: int
 ) -> str:
     fit = f"Fits the tensor to a relative residual of {residual:.1e}."
     if status is Status.FIT_NOT_UNIQUE:
@@ -287,4 +287,4 @@ def _success_message(
             f" A generic tensor of order {order}, dimension {dim} and rank {rank} has other "
             "decompositions that fit as well, so these components need not be the planted ones."
         )
-    return f"{fit} {message}".strip()
+    return fit

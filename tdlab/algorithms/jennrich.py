@@ -1,6 +1,6 @@
 """Jennrich's algorithm: simultaneous diagonalisation of two random contractions.
 
-Solves     T = sum_i a_i w_i (x) w_i (x) w_i for linearly independent w_i, so rank <= dim
+Solves     T = sum_i a_i w_i^{(x)k} for linearly independent w_i, so rank <= dim
 Guarantee  exact up to rounding; error grows with cond(W) and with 1/min gap of the eigenvalues
 Cost       2 contractions, one (dim x dim) eigenproblem, one (rank x rank) eigenproblem, a draw
 Sources    Harshman (1970); Leurgans, Ross and Abel, SIAM J. Matrix Anal. Appl. 14 (1993)
@@ -13,14 +13,18 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.algorithms._polish import polish
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
 
 @dataclass(frozen=True)
 class Jennrich:
-    """Decompose an order-3 tensor whose rank is at most its dimension.
+    """Decompose a tensor of order 3 to 6 whose rank is at most its dimension.
+
+    At order k each of the two matrices contracts k - 2 modes with independent Gaussian vectors;
+    beyond order 3 their products spread the eigenvalue ratios, so the answer is polished.
 
     Parameters
     ----------
@@ -30,7 +34,7 @@ class Jennrich:
     """
 
     name: ClassVar[str] = "jennrich"
-    orders: ClassVar[tuple[int, ...]] = (3,)
+    orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
     version: ClassVar[int] = 1
     guarantee: ClassVar[str] = "exact for linearly independent components (rank <= dim)"
     cost: ClassVar[str] = "O(d^3) for the eigenproblems and 2 contractions, a draw"
@@ -55,7 +59,11 @@ class Jennrich:
         basis = _dominant_subspace(tensor, rank, rng)
         results: list[Decomposition] = []
         for draw in range(self.draws):
-            rows = _diagonalise(tensor, basis, rng)
+            rows, weights = _diagonalise(tensor, basis, rng), None
+            if rows is not None and tensor.order > 3:
+                rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+                fitted = fit_weights(tensor, rows)
+                rows, weights, _ = polish(tensor, rows, fitted, budget)
             results.append(
                 finish(
                     self,
@@ -63,6 +71,7 @@ class Jennrich:
                     rank,
                     budget,
                     components=rows,
+                    weights=weights,
                     status=Status.BREAKDOWN if rows is None else Status.STAGNATED,
                     message=_COMPLEX if rows is None else _INEXACT,
                     nit=draw + 1,
@@ -88,20 +97,23 @@ _INEXACT = (
 def _dominant_subspace(tensor: SymmetricTensor, rank: int, rng: np.random.Generator) -> np.ndarray:
     """Orthonormal basis (dim, rank) of the span of the components.
 
-    A contraction by g is W^T diag(a_i <g, w_i>) W: its row space is the span of the components
-    unless some <g, w_i> vanishes, which has probability zero.
+    A contraction has the row space of the components unless some <g, w_i> vanishes,
+    which has probability zero.
     """
-    values, vectors = np.linalg.eigh(tensor.contract(rng.standard_normal(tensor.dim)))
+    values, vectors = np.linalg.eigh(_contraction(tensor, rng))
     return vectors[:, np.argsort(-np.abs(values))[:rank]]
+
+
+def _contraction(tensor: SymmetricTensor, rng: np.random.Generator) -> np.ndarray:
+    """T(g_1, ..., g_{k-2}, ., .) = W^T diag(a_i <g_1, w_i> ... <g_{k-2}, w_i>) W."""
+    return tensor.contract(*(rng.standard_normal(tensor.dim) for _ in range(tensor.order - 2)))
 
 
 def _diagonalise(
     tensor: SymmetricTensor, basis: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Components (rank, dim) from one pair of contractions; None if they are not real."""
-    first, second = (
-        basis.T @ tensor.contract(rng.standard_normal(tensor.dim)) @ basis for _ in range(2)
-    )
+    first, second = (basis.T @ _contraction(tensor, rng) @ basis for _ in range(2))
     # first @ inv(second) = V diag(<g, w_i> / <h, w_i>) V^-1 with V the compressed components:
     # its eigenvectors are the components whatever the weights, if the ratios are distinct.
     try:
