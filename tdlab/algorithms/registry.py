@@ -20,7 +20,10 @@ from tdlab.errors import InputError, check_choice
 _BUILT_IN = {
     "auto": "tdlab.algorithms.auto:Auto",
     "jennrich": "tdlab.algorithms.jennrich:Jennrich",
+    "koszul-young": "tdlab.algorithms.koszul_young:KoszulYoung",
     "lm": "tdlab.algorithms.lm:LevenbergMarquardt",
+    "pipe": "tdlab.algorithms.pipe:Pipe",
+    "power": "tdlab.algorithms.power:Power",
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
 }
 

@@ -13,7 +13,10 @@ from tests.problems import PLANTED
 METHODS = [
     "auto",
     "jennrich",
+    "koszul-young",
     "lm",
+    "pipe",
+    "power",
     "tensorly-als",
 ]
 
