@@ -9,6 +9,7 @@ from functools import cache
 @cache
 def warm_up() -> None:
     """Compile every kernel once in this process."""
-    from . import khatri_rao
+    from . import gauss_newton, khatri_rao
 
     khatri_rao.warm_up()
+    gauss_newton.warm_up()

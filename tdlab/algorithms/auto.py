@@ -1,8 +1,12 @@
-"""The default: the algebraic method where it applies, local search beyond it.
+"""The default: methods from the cheapest that may work to the strongest, each answer verified.
 
-Solves     any order-3 tensor; verifies each answer by its residual before it accepts it
+Solves     any order-3 tensor that one of its methods solves
+Method     ``jennrich`` for rank <= dim; a few quick starts of ``homotopy``; ``homotopy`` with the
+           penalty that stands unequal coefficients; the slow ``homotopy``. An answer is taken when
+           it fits; a method that cannot take the rank is passed over
 Guarantee  that of ``jennrich`` for rank <= dim; none beyond
-Cost       that of what it runs; a failed attempt at ``jennrich`` adds milliseconds
+Cost       that of the method that fits, and the failed attempts before it: milliseconds for the
+           first, less than the last one's budget for all
 """
 
 from __future__ import annotations
@@ -14,14 +18,21 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms.base import Budget, Decomposition, Method
+from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
-from tdlab.algorithms.lm import LevenbergMarquardt
+from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
 
 @dataclass(frozen=True)
 class Auto:
-    """Try methods from the cheapest on until one fits; say in the message what was tried."""
+    """Try methods in turn until one fits; say in the message what was tried.
+
+    Parameters
+    ----------
+    steps : int
+        Gauss-Newton steps of the last and slowest attempt: the budget where nothing fits.
+    """
 
     name: ClassVar[str] = "auto"
     orders: ClassVar[tuple[int, ...]] = (3,)
@@ -30,19 +41,33 @@ class Auto:
     cost: ClassVar[str] = "that of the methods it runs"
     source: ClassVar[str] = "this library"
 
+    steps: int = 20000
+
+    def __post_init__(self) -> None:
+        check_integer("method 'auto', option 'steps'", self.steps, 1)
+
     def reach(self, dim: int, order: int) -> int:
         """The furthest of its methods."""
-        return max(method.reach(dim, order) or 0 for method in _LADDER)
+        return max(method.reach(dim, order) or 0 for method in self._ladder())
 
     def limit(self, dim: int, order: int) -> None:
         """Any rank."""
         return None
 
+    def _ladder(self) -> tuple[Method, ...]:
+        return (
+            Jennrich(),
+            # Three paths of 24, 40 and 40 stages: what succeeds at once succeeds here.
+            Homotopy(steps=min(250, self.steps)),
+            Homotopy(penalty="nuclear", steps=min(500, self.steps)),
+            Homotopy(steps=self.steps),
+        )
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         tried: list[Decomposition] = []
-        for method in _LADDER:
+        for method in self._ladder():
             limit = method.limit(tensor.dim, tensor.order)
             if limit is not None and rank > limit:
                 continue
@@ -58,6 +83,3 @@ class Auto:
             nit=sum(t.nit for t in tried),
             seconds=budget.seconds,
         )
-
-
-_LADDER: tuple[Method, ...] = (Jennrich(), LevenbergMarquardt())

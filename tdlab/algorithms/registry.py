@@ -18,12 +18,16 @@ from tdlab.algorithms.base import Method
 from tdlab.errors import InputError, check_choice
 
 _BUILT_IN = {
+    "als": "tdlab.algorithms.als:SymmetricALS",
     "auto": "tdlab.algorithms.auto:Auto",
+    "homotopy": "tdlab.algorithms.homotopy:Homotopy",
     "jennrich": "tdlab.algorithms.jennrich:Jennrich",
     "koszul-young": "tdlab.algorithms.koszul_young:KoszulYoung",
+    "lbfgs": "tdlab.algorithms.lbfgs:LBFGS",
     "lm": "tdlab.algorithms.lm:LevenbergMarquardt",
     "pipe": "tdlab.algorithms.pipe:Pipe",
     "power": "tdlab.algorithms.power:Power",
+    "spm": "tdlab.algorithms.spm:SPM",
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
 }
 

@@ -29,7 +29,8 @@ APPLICATION_ID = 0x54444C42  # "TDLB"
 DIGEST_CHARACTERS = 16
 COLUMNS = (
     "cell", "problem", "dim", "rank", "n", "method", "index", "outcome", "reason", "recovered",
-    "residual", "risk_ratio", "meta_seconds", "meta_run", "meta_pid", "meta_finished",
+    "residual", "risk_ratio", "meta_seconds", "meta_method_seconds", "meta_run", "meta_pid",
+    "meta_finished",
 )  # fmt: skip
 
 # Ended without a result of their own: they count neither as success nor as failure.
@@ -131,7 +132,7 @@ class Store:
             for cell, *labels in cells:
                 trials = self._connection.execute(
                     "SELECT idx, outcome, coalesce(text, ''), recovered, residual, risk_ratio, "
-                    "seconds, run, pid, finished FROM trials LEFT JOIN reasons "
+                    "seconds, method_seconds, run, pid, finished FROM trials LEFT JOIN reasons "
                     "ON reasons.id = trials.reason WHERE cell = ? ORDER BY idx",
                     (cell,),
                 )
@@ -351,8 +352,12 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     """The same dtypes whatever the rows: numbers as float64, absent integers as <NA>."""
     numbers = dict.fromkeys(
-        ("recovered", "residual", "risk_ratio", "meta_seconds", "meta_finished"), "float64"
-    )
+        (
+            "recovered", "residual", "risk_ratio", "meta_seconds", "meta_method_seconds",
+            "meta_finished",
+        ),
+        "float64",
+    )  # fmt: skip
     integers = dict.fromkeys(("dim", "rank", "index", "meta_run", "meta_pid"), "int64")
     texts = dict.fromkeys(("cell", "problem", "method", "outcome", "reason"), object)
     return frame.astype({**numbers, **integers, **texts, "n": "Int64"})

@@ -97,6 +97,8 @@ class TrialResult:
         None where the trial did not end by itself.
     seconds : float
         Wall-clock time of the whole trial.
+    method_seconds : float or None
+        That of the decomposition alone; None where it did not end by itself.
     pid : int
         Process that ran it, 0 if none did to its end.
     """
@@ -107,6 +109,7 @@ class TrialResult:
     residual: float | None = None
     risk_ratio: float | None = None
     seconds: float = 0.0
+    method_seconds: float | None = None
     pid: int = 0
 
 
@@ -167,4 +170,5 @@ def run_trial(task: Task) -> TrialResult:
         recovered=recovered,
         residual=float(result.residual),
         risk_ratio=float(ratio),
+        method_seconds=result.seconds,
     )

@@ -68,6 +68,7 @@ CREATE TABLE trials (
     residual REAL,
     risk_ratio REAL,
     seconds REAL NOT NULL,
+    method_seconds REAL,
     run INTEGER NOT NULL REFERENCES runs (id),
     pid INTEGER NOT NULL,
     finished REAL NOT NULL,
@@ -208,7 +209,7 @@ class StoreWriter:
                         execute("INSERT OR IGNORE INTO reasons (text) VALUES (?)", (result.reason,))
                     execute(
                         "INSERT INTO trials VALUES (?, ?, ?, "
-                        "(SELECT id FROM reasons WHERE text = ?), ?, ?, ?, ?, ?, ?, ?)",
+                        "(SELECT id FROM reasons WHERE text = ?), ?, ?, ?, ?, ?, ?, ?, ?)",
                         (
                             cell,
                             index,
@@ -218,6 +219,7 @@ class StoreWriter:
                             result.residual,
                             result.risk_ratio,
                             result.seconds,
+                            result.method_seconds,
                             self._run,
                             result.pid,
                             time.time(),

@@ -9,9 +9,11 @@ Source: Brown, Cai and DasGupta, Statistical Science 16 (2001).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import betaincinv, ndtri
+from scipy.special import bdtr, betaincinv, ndtri
 
 from tdlab.errors import InputError, check_choice
 
@@ -72,6 +74,23 @@ def interval(
         below = betaincinv(success + 0.5, failure + 0.5, tail)
         above = betaincinv(success + 0.5, failure + 0.5, 1 - tail)
     return np.where(success == 0, 0.0, below), np.where(failure == 0, 1.0, above)
+
+
+def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
+    """Median and the order statistics that hold it with probability >= ``level``.
+
+    The number of values below the median is binomial(n, 1/2), whatever their law. Where there are
+    too few values for that (under six at 95%) the ends are the extremes.
+
+    >>> median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+    (4.5, 1.0, 8.0)
+    """
+    ordered = np.sort(np.asarray(values, dtype=float))
+    # The interval from the (j+1)-th smallest to the (j+1)-th largest misses with probability
+    # 2 P(Bin(n, 1/2) <= j): take the largest j for which that is allowed.
+    misses = 2.0 * bdtr(np.arange(len(ordered) // 2), len(ordered), 0.5)
+    j = max(int(np.searchsorted(misses, 1.0 - level, side="right")) - 1, 0)
+    return float(np.median(ordered)), float(ordered[j]), float(ordered[-1 - j])
 
 
 def check_counts(what: str, values: ArrayLike) -> np.ndarray:

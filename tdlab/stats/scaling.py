@@ -20,7 +20,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtri, stdtrit
 
 from tdlab.errors import InputError
@@ -216,6 +215,8 @@ def _weighted(
 
 def _between(design: np.ndarray, y: np.ndarray, error: np.ndarray) -> float:
     """Variance t >= 0 at which the residual sum with weights 1/(error^2 + t) is K - p."""
+    from scipy.optimize import brentq  # 0.1 s that `tdlab status` need not pay
+
     freedom = len(y) - design.shape[1]
 
     def excess(variance: float) -> float:

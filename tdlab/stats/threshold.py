@@ -102,7 +102,7 @@ def estimate(
     --------
     >>> found = estimate([4, 8, 12, 16, 20, 24], [20, 20, 19, 8, 1, 0], [20] * 6)
     >>> found.status.value, round(found.estimate), round(found.lower), round(found.upper)
-    ('bracketed', 15, 14, 16)
+    ('bracketed', 15, 14, 17)
     >>> estimate([2, 4, 6], [8, 8, 8], [8, 8, 8]).message
     'Recovery is surely above one half up to rank 6 and not surely under it beyond: r* > 6.'
     """
@@ -214,8 +214,9 @@ def _bracketed(
     # which is no parabola over the whole transition costs width, not coverage.
     s = math.hypot(min(fit.width, 2.4 * fit.spread), fit.spread)
     window = max(2.5 * s, 2.2 * math.exp(-fit.location), _reach(x, fit.location))
+    # A fifth of each tail is kept for what no parabola is: calibrated on lapsed and skewed curves.
     low, middle, high = posterior.local_fit(
-        x, success, trial, fit, window, tail=(1 - base.level) / 2
+        x, success, trial, fit, window, tail=0.8 * (1 - base.level) / 2
     )
     first, last = isotonic.guard(success, trial)
     flags, method = base.flags, "local logit"

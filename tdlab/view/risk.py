@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
 
 from tdlab import theory
+from tdlab.stats.binomial import median_interval
 from tdlab.view import style
 
 _HEADER = (
@@ -49,10 +51,13 @@ def draw(problem: str, cells: Sequence[RiskCell], folder: Path, name: str) -> li
     dims = sorted({cell.dim for cell in cells})
     methods = list(dict.fromkeys(cell.method for cell in cells))
     order = cells[0].order
-    columns = min(len(dims), 3)
+    columns = 2 if len(dims) == 4 else min(len(dims), 3)
     lines = -(-len(dims) // columns)
-    figure = Figure(figsize=(0.8 + 4.0 * columns, 1.6 + 3.4 * lines), layout="constrained")
-    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    size = (max(0.8 + 4.0 * columns, 7.0), 1.8 + 3.4 * lines)
+    figure = Figure(figsize=size, layout="constrained")
+    panels = style.small_multiples(
+        figure, len(dims), columns, "log r / log d", "risk / Var(y), square-root scale"
+    )
     summaries = {
         (c.method, c.dim, c.rank, c.null): median_interval(c.ratios) for c in cells if c.ratios
     }
@@ -82,8 +87,8 @@ def draw(problem: str, cells: Sequence[RiskCell], folder: Path, name: str) -> li
                 if not points:
                     continue
                 x, middle, low, high = np.array(points).T
-                # Methods share their ranks: a small shift keeps their bars apart.
-                x = x + 0.006 * (index - (len(methods) - 1) / 2)
+                # Methods and their nulls share their ranks: a small shift keeps their bars apart.
+                x = x + 0.004 * (2 * index + null - len(methods) + 0.5)
                 colour = style.COLOURS[index % len(style.COLOURS)]
                 panel.errorbar(
                     x, middle, yerr=[middle - low, high - middle], color=colour, capsize=2,
@@ -92,18 +97,26 @@ def draw(problem: str, cells: Sequence[RiskCell], folder: Path, name: str) -> li
                     markerfacecolor="white" if null else colour,
                 )  # fmt: skip
         panel.set_title(f"d = {dim}")
-    for panel in list(panels.flat)[len(dims) :]:
-        panel.set_visible(False)
-    for panel in panels[:, 0]:
-        panel.set_ylabel("risk / Var(y)")
-    for panel in panels[-1]:
-        panel.set_xlabel("log r / log d")
     top = max((summary[2] for summary in summaries.values()), default=1.0)
-    panels.flat[0].set_ylim(-0.06, max(1.08, 1.1 * min(top, 2.0)))
+    first = panels.flat[0]
+    # A square root keeps 0, and sets apart the small risks that wide students and nulls share.
+    first.set_yscale(
+        "function", functions=(lambda v: np.sign(v) * np.sqrt(np.abs(v)), lambda v: v * np.abs(v))
+    )
+    highest_median = max((summary[0] for summary in summaries.values()), default=1.0)
+    ceiling = max(1.2, 1.1 * min(top, max(2.0, highest_median)))
+    first.set_ylim(-0.004, ceiling)
+    first.set_yticks(
+        [t for t in (0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 5, 10) if t < ceiling]
+    )
+    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    low_x, high_x = first.get_xlim()
+    first.set_xlim(low_x, high_x + 0.12 * (high_x - low_x))
     has_null = any(cell.null for cell in cells)
     figure.suptitle(
         f"{problem}: exact risk of the proper learner"
-        + ("" if has_null else " (no null was run: compare with care)"),
+        + ("" if has_null else " (no null was run: compare with care)")
+        + "\nimproper: least squares on all degree-≤3 features: 0 from n ≥ C(d+3,3)",
         fontsize=12,
     )
     figure.legend(
@@ -111,26 +124,6 @@ def draw(problem: str, cells: Sequence[RiskCell], folder: Path, name: str) -> li
         fontsize=10,
     )  # fmt: skip
     return style.save(figure, folder, name, _HEADER, _rows(cells, summaries))
-
-
-def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Median and the order statistics that hold it with probability >= ``level``.
-
-    The number of values below the median is binomial(n, 1/2), whatever their law. Below six
-    values no order statistics reach 95% and the ends are the extremes.
-
-    >>> median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
-    (4.5, 1.0, 8.0)
-    """
-    from scipy.stats import binom
-
-    ordered = np.sort(values)
-    skipped = int(binom.ppf((1 - level) / 2, len(ordered), 0.5))
-    # P(fewer than `skipped` below) must be <= (1 - level)/2.
-    if skipped and binom.cdf(skipped - 1, len(ordered), 0.5) > (1 - level) / 2:
-        skipped -= 1
-    first = max(skipped - 1, 0)
-    return float(np.median(ordered)), float(ordered[first]), float(ordered[-1 - first])
 
 
 def _legend(methods: Sequence[str], has_null: bool) -> list[Line2D]:
@@ -147,7 +140,13 @@ def _legend(methods: Sequence[str], has_null: bool) -> list[Line2D]:
                 )
             )  # fmt: skip
     handles.append(
-        Line2D([], [], color="black", linewidth=2.0, label="improper: 0 from $n = C(d+3,3)$")
+        Line2D(
+            [],
+            [],
+            color="black",
+            linewidth=2.0,
+            label="improper: 0 from $n = C(d+3,3)$",
+        )
     )
     handles.append(
         Line2D([], [], color="black", linewidth=1.0, linestyle=(0, (1, 2)), label="trivial: E(y)")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
 
 # Cividis is made for colour-blind readers and its lightness rises monotonically: it reads in grey.
@@ -33,6 +34,23 @@ _RC: Any = {
 def drawing() -> Any:
     """Context in which figures are made and saved."""
     return matplotlib.rc_context(_RC)
+
+
+def small_multiples(
+    figure: Figure, count: int, columns: int, xlabel: str, ylabel: str
+) -> np.ndarray:
+    """Panels (lines, columns) with common axes; those past ``count`` hidden, the rest labelled."""
+    lines = -(-count // columns)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    for place, panel in enumerate(panels.flat):
+        panel.set_visible(place < count)
+        # The lowest visible panel of each column, which need not be in the last line.
+        if place + columns >= count:
+            panel.set_xlabel(xlabel)
+            panel.tick_params(labelbottom=True)
+        if place % columns == 0:
+            panel.set_ylabel(ylabel)
+    return panels
 
 
 def save(figure: Figure, folder: Path, name: str, header: Sequence[str], rows: Any) -> list[Path]:

@@ -11,9 +11,12 @@ from tdlab import Status
 from tests.problems import PLANTED
 
 METHODS = [
+    "als",
     "auto",
+    "homotopy",
     "jennrich",
     "koszul-young",
+    "lbfgs",
     "lm",
     "pipe",
     "power",

@@ -5,8 +5,8 @@ import csv
 import pytest
 
 import tdlab
+from tdlab.stats.binomial import median_interval
 from tdlab.view.figures import plot_store
-from tdlab.view.risk import median_interval
 
 SPEC = """
 name = "figures"

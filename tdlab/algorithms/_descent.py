@@ -1,0 +1,190 @@
+"""Penalised damped Gauss-Newton descent at order 3: the state of one start, and its moves.
+
+Solves     min_W 1/2 |sum_i w_i^{(x)3} - T|^2 + mu P(|w_1|, ..., |w_r|) from given rows
+Cost       a step: one MTTKRP, one r x r Gram matrix, about 25 products of 6 r^2 d flops, these in
+           single precision while far from an exact fit
+Sources    Levenberg (1944); Marquardt (1963); Nielsen (1999) for the damping
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from tdlab._kernels.gauss_newton import gauss_newton_cg, gram_powers
+from tdlab.algorithms.base import Budget
+
+# Squared relative residuals. Below the first the Gram-form loss is rounding error; from the second
+# on it is too rounded for a gain ratio and steps are taken as they come, and one accurate step
+# takes the residual to rounding error; below the third convergence is quadratic: never give up.
+EXACT = 1e-14
+NEARLY_EXACT = 1e-9
+CERTAIN = 1e-5
+
+Penalty = Callable[[np.ndarray, float], tuple[float, np.ndarray, np.ndarray]]
+
+
+def ridge(norms_sq: np.ndarray, mu: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """P = sum |w|^6 / 2, the squared coefficients: value, e = mu g^2, h = mu g (Gauss-Newton)."""
+    square = norms_sq * norms_sq
+    return 0.5 * mu * float(square @ norms_sq), mu * square, mu * norms_sq
+
+
+def nuclear(norms_sq: np.ndarray, mu: float) -> tuple[float, np.ndarray, np.ndarray]:
+    """P = sum |w|^3, the coefficients: value, e = mu g^1/2, h = mu / (2 g^1/2)."""
+    root = np.sqrt(norms_sq)
+    return mu * float(norms_sq @ root), mu * root, 0.5 * mu / np.maximum(root, 1e-150)
+
+
+PENALTIES: dict[str, Penalty] = {"ridge": ridge, "nuclear": nuclear}
+
+
+@dataclass
+class Effort:
+    """How much a method may still do: steps decide, the clock only stops.
+
+    Attributes
+    ----------
+    budget : Budget
+    steps : int
+        Gauss-Newton steps left.
+    """
+
+    budget: Budget
+    steps: int
+
+    @property
+    def spent(self) -> bool:
+        """Whether to stop now."""
+        return self.steps <= 0 or self.budget.expired
+
+
+@dataclass
+class Descent:
+    """Rows (r, d) of one start, what was computed at them, and the damping.
+
+    Attributes
+    ----------
+    mttkrp : function (r, d) -> (r, d)
+        Of the tensor, scaled so that its mean squared coefficient is 1.
+    norm_sq : float
+        Squared norm of that scaled tensor.
+    rows : (r, d) array
+    effort : Effort
+    penalty : Penalty
+    history : list of float
+        Relative residuals, a stage or a step each.
+    """
+
+    mttkrp: Callable[[np.ndarray], np.ndarray]
+    norm_sq: float
+    rows: np.ndarray
+    effort: Effort
+    penalty: Penalty = ridge
+    history: list[float] = field(default_factory=list)
+    damping: float = 0.1
+    growth: float = 2.0
+
+    def __post_init__(self) -> None:
+        self._take(self._evaluate(self.rows))
+
+    def reset(self, rows: np.ndarray) -> None:
+        """Go to other rows, with a fresh damping."""
+        self._take(self._evaluate(rows))
+        self.damping, self.growth = 0.01, 2.0
+
+    @property
+    def residual_sq(self) -> float:
+        """|sum w^3 - T|^2 / |T|^2."""
+        return 2.0 * self.loss / self.norm_sq
+
+    def penalised(self, mu: float) -> float:
+        """Loss with the penalty at weight mu."""
+        return self.loss + self.penalty(np.diag(self.gram), mu)[0]
+
+    def _evaluate(self, rows: np.ndarray) -> tuple[Any, ...]:
+        product = self.mttkrp(rows)
+        gram = rows @ rows.T
+        squared, cubes = gram_powers(gram)
+        # |sum w^3 - T|^2 = 1' G^{o3} 1 - 2 <W, B> + |T|^2.
+        loss = 0.5 * (cubes - 2.0 * float(np.vdot(rows, product)) + self.norm_sq)
+        return rows, gram, squared, product, max(loss, 0.0)
+
+    def _take(self, point: tuple[Any, ...]) -> None:
+        self.rows, self.gram, self.squared, self.product, self.loss = point
+
+    def step(self, mu: float, cg_steps: int, tolerance: float, single: bool, floor: float) -> None:
+        """One Levenberg-Marquardt step on loss + mu P, taken if it lowers that."""
+        value, e, h = self.penalty(np.diag(self.gram), mu)
+        minus_gradient = self.product - self.squared @ self.rows - e[:, None] * self.rows
+        kind = np.float32 if single else np.float64
+        # Single precision halves the cost of the products; the step is only a proposal, and its
+        # gain is measured in double.
+        change, decrease, _ = gauss_newton_cg(
+            self.rows.astype(kind),
+            self.gram.astype(kind),
+            e.astype(kind),
+            h.astype(kind),
+            minus_gradient.astype(kind),
+            kind(self.damping),
+            cg_steps,
+            tolerance,
+        )
+        self.effort.steps -= 1
+        trial = self._evaluate(self.rows + change)
+        new_loss = trial[4]
+        new_value = self.penalty(np.diag(trial[1]), mu)[0]
+        # Gradient and Hessian were divided by 3, so the model's decrease is 3 times the kernel's.
+        fall = self.loss + value - new_loss - new_value
+        gain = fall / (3.0 * decrease) if decrease > 0 else -1.0
+        rounded = mu == 0.0 and new_loss < NEARLY_EXACT * self.norm_sq
+        if not (gain > 0.0 or rounded):
+            self.damping *= self.growth
+            self.growth *= 2.0
+            return
+        self._take(trial)
+        # Nielsen's rule: shrink smoothly with the quality of the model.
+        self.damping = max(self.damping * max(1 / 3, 1.0 - (2.0 * gain - 1.0) ** 3), floor)
+        self.growth = 2.0
+
+    def anneal(self, weights: np.ndarray, steps: int = 2, tolerance: float = 0.1) -> None:
+        """Follow the minimiser along penalty weights, a few loose steps each."""
+        for mu in weights:
+            for _ in range(steps):
+                if self.effort.spent:
+                    return
+                self.step(float(mu), 60, tolerance, True, 1e-4)
+            self.history.append(self.residual_sq**0.5)
+
+    def polish(self, patience: int = 10, limit: int = 200) -> bool:
+        """Minimise without penalty; True once the residual is rounding error.
+
+        Gives up when ``patience`` steps have not halved the loss, unless it is so small that only
+        an exact fit is near.
+        """
+        recent = [self.loss]
+        for _ in range(limit):
+            # Near an exact fit Gauss-Newton is Newton, and damping only slows it down.
+            near = self.residual_sq < CERTAIN
+            if near:
+                self.damping = min(self.damping, self.residual_sq**0.5)
+            self.step(
+                0.0,
+                400 if near else 60,
+                1e-2 if near else 0.1,
+                single=self.residual_sq >= NEARLY_EXACT,
+                floor=1e-10 if near else 1e-4,
+            )
+            self.history.append(self.residual_sq**0.5)
+            recent.append(self.loss)
+            if self.residual_sq < EXACT:
+                # One step more: the loss no longer shows it, but the rows gain half their digits.
+                self.step(0.0, 400, 1e-3, single=False, floor=1e-12)
+                return True
+            stalled = len(recent) > patience and self.loss > 0.5 * recent[-1 - patience]
+            if stalled or self.damping > 1e6 or self.effort.spent:
+                break
+        return self.residual_sq < EXACT

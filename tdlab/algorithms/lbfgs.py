@@ -1,0 +1,192 @@
+"""L-BFGS on the Gram-form loss, with free rows, or unit rows times one common coefficient.
+
+Solves     min_W 1/2 |sum_i w_i^{(x)3} - T|^2; "unit": min 1/2 |a sum_i u_i^{(x)3} - T|^2, |u_i| = 1
+Guarantee  none; the unit form knows that all coefficients agree, and is wrong where they do not
+Cost       an evaluation: one MTTKRP and 4 r^2 d flops; memory 2 m r d
+Sources    Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011) for decomposition by gradients
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import numpy as np
+
+from tdlab.algorithms._descent import Descent, Effort
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.errors import check_choice, check_integer
+from tdlab.tensors import SymmetricTensor
+
+# The line search sees only rounding below this squared relative residual, so the end is left to
+# Gauss-Newton, which converges quadratically from there.
+_NEARLY_EXACT = 1e-8
+# A start has stagnated when so many evaluations have not lowered the loss by a tenth.
+_PATIENCE = 100
+_POLISH_STEPS = 200
+
+
+@dataclass(frozen=True)
+class LBFGS:
+    """Decompose an order-3 tensor by limited-memory quasi-Newton descent from random starts.
+
+    Parameters
+    ----------
+    norms : {"free", "unit"}
+        "unit" assumes that all coefficients are equal.
+    restarts : int
+        Random starts tried until one fits.
+    evaluations : int
+        Loss and gradient evaluations of one start.
+    memory : int
+        Pairs of vectors that model the curvature.
+    """
+
+    name: ClassVar[str] = "lbfgs"
+    orders: ClassVar[tuple[int, ...]] = (3,)
+    version: ClassVar[int] = 1
+    guarantee: ClassVar[str] = "none; norms='unit' only for equal coefficients"
+    cost: ClassVar[str] = "one MTTKRP and 4 r^2 d flops an evaluation"
+    source: ClassVar[str] = "Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011)"
+
+    norms: str = "free"
+    restarts: int = 5
+    evaluations: int = 5000
+    memory: int = 20
+
+    def __post_init__(self) -> None:
+        check_choice("method 'lbfgs', option 'norms'", self.norms, ("free", "unit"))
+        for option in ("restarts", "evaluations", "memory"):
+            check_integer(f"method 'lbfgs', option '{option}'", getattr(self, option), 1)
+
+    def reach(self, dim: int, order: int) -> int | None:
+        """Rank recovered in every trial of iid components, d = 10 to 30; unknown for unit rows."""
+        return None if self.norms == "unit" else max(dim // 2, 1)
+
+    def limit(self, dim: int, order: int) -> None:
+        """Any rank."""
+        return None
+
+    def run(
+        self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
+    ) -> Decomposition:
+        scale = tensor.norm() / np.sqrt(rank)
+
+        def mttkrp(rows: np.ndarray) -> np.ndarray:
+            return tensor.mttkrp(rows) / scale
+
+        start = _Start(mttkrp, float(rank), self.norms == "unit", budget)
+        history: list[float] = []
+        for _ in range(self.restarts):
+            # Free rows begin at coefficient 1/2, where the loss is flat in no direction.
+            size = 1.0 if start.unit else 0.8
+            start.descend(
+                rng.standard_normal((rank, tensor.dim)) * (size / np.sqrt(tensor.dim)),
+                self.evaluations,
+                self.memory,
+            )
+            history.append(float(np.sqrt(start.residual_sq)))
+            if start.residual_sq < max(_NEARLY_EXACT, budget.noise**2) or budget.expired:
+                break
+        rows = start.rows
+        if start.residual_sq < _NEARLY_EXACT:
+            effort = Effort(budget, _POLISH_STEPS)
+            polished = Descent(mttkrp, float(rank), rows, effort, history=history, damping=1e-6)
+            polished.polish()
+            rows = polished.rows
+        late = budget.expired
+        return finish(
+            self,
+            tensor,
+            rank,
+            budget,
+            components=rows,
+            weights=scale * np.linalg.norm(rows, axis=1) ** 3,
+            status=Status.TIME_LIMIT if late else Status.STAGNATED,
+            message="Stopped by max_seconds."
+            if late
+            else f"All {self.restarts} starts ended in local minima. Try method='auto'.",
+            nit=start.count,
+            history=tuple(history),
+        )
+
+
+class _Stopped(Exception):
+    """Raised inside the objective: nearly exact, stagnated, or out of time."""
+
+
+@dataclass
+class _Start:
+    """The best rows over all starts, and what the objective needs."""
+
+    mttkrp: Callable[[np.ndarray], np.ndarray]
+    norm_sq: float
+    unit: bool
+    budget: Budget
+    rows: np.ndarray = field(default_factory=lambda: np.empty(0))
+    loss: float = np.inf
+    count: int = 0
+
+    @property
+    def residual_sq(self) -> float:
+        return 2.0 * max(self.loss, 0.0) / self.norm_sq
+
+    def descend(self, rows: np.ndarray, evaluations: int, memory: int) -> None:
+        """One start."""
+        from scipy.optimize import minimize
+
+        recent: list[float] = []
+
+        def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
+            point = flat.reshape(rows.shape)
+            loss, gradient, found = (self._unit if self.unit else self._free)(point)
+            self.count += 1
+            if loss < self.loss:
+                self.loss, self.rows = loss, found
+            recent.append(loss)
+            stagnated = (
+                len(recent) > _PATIENCE and min(recent[-_PATIENCE:]) > 0.9 * recent[-_PATIENCE - 1]
+            )
+            if self.residual_sq < _NEARLY_EXACT or stagnated or self.budget.expired:
+                raise _Stopped
+            return loss, gradient.ravel()
+
+        options = {"maxcor": memory, "maxiter": evaluations, "maxfun": evaluations}
+        try:
+            minimize(
+                objective,
+                rows.ravel(),
+                jac=True,
+                method="L-BFGS-B",
+                options={**options, "ftol": 0.0, "gtol": 1e-12},
+            )
+        except _Stopped:
+            return
+
+    def _free(self, rows: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Loss and gradient 3 ((G o G) W - B) at free rows."""
+        gram = rows @ rows.T
+        squared = gram * gram
+        product = self.mttkrp(rows)
+        loss = 0.5 * float(np.vdot(squared, gram) - 2.0 * np.vdot(rows, product) + self.norm_sq)
+        return loss, 3.0 * (squared @ rows - product), rows.copy()
+
+    def _unit(self, rows: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+        """Loss and gradient for the directions of ``rows`` at the best common coefficient.
+
+        a = <T, S> / |S|^2 with S = sum u^{(x)3} is eliminated (variable projection): the loss
+        becomes (|T|^2 - <T, S>^2 / |S|^2) / 2 and its gradient that of the loss at fixed a. Rows
+        enter through u = v / |v|, so the gradient is projected to the tangent space and divided
+        by |v|.
+        """
+        norms = np.linalg.norm(rows, axis=1)[:, None]
+        units = rows / norms
+        gram = units @ units.T
+        squared = gram * gram
+        product = self.mttkrp(units)
+        along = float(np.vdot(units, product))
+        scale = along / float(np.vdot(squared, gram))
+        gradient = 3.0 * scale * (scale * (squared @ units) - product)
+        gradient -= np.einsum("ij,ij->i", gradient, units)[:, None] * units
+        return 0.5 * (self.norm_sq - scale * along), gradient / norms, np.cbrt(scale) * units

@@ -1,0 +1,55 @@
+"""`tdlab compare`: methods side by side on the same instances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("compare", short_help="Run a scan and set its methods side by side.")
+@click.argument("spec")
+@click.option("--store", type=click.Path(path_type=Path), help="Default: NAME.db here.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), default=1, show_default=True,
+    help="More than one makes the times noisy.",
+)  # fmt: skip
+@click.option(
+    "--against", multiple=True, metavar="METHOD",
+    help="Reference of the time ratios, may repeat; default: the peers in the scan.",
+)  # fmt: skip
+def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...]) -> None:
+    """Run what is missing of SPEC and compare its methods at every point.
+
+    Recovered trials with a 95% interval; median time where a method recovers; the ratio of the
+    fastest reference's time to it on the instances both recover, with the interval of its median.
+    """
+    from tdlab.cli.progress import make_progress
+    from tdlab.cli.tables import text_table
+    from tdlab.lab.bundled import find_spec
+    from tdlab.lab.compare import compare
+    from tdlab.lab.spec import read_spec
+    from tdlab.lab.sweep import run
+
+    scan = read_spec(find_spec(spec))
+    path = store if store is not None else Path(f"{scan.slug}.db")
+    with run(scan, path, workers=workers, progress=make_progress()) as result:
+        rows = compare(result, against)
+    header = [
+        "problem", "d", "r", "method", "recovered", "share 95%", "censored", "seconds",
+        "faster by", "median 95%", "pairs", "residual",
+    ]  # fmt: skip
+    table = []
+    for row in rows:
+        paired = row.pairs > 0
+        table.append(
+            [
+                row.problem, row.dim, row.rank, row.method, f"{row.recovered}/{row.trials}",
+                f"[{row.low:.2f}, {row.high:.2f}]", row.censored,
+                f"{row.seconds:.4f}" if row.recovered else "",
+                f"{row.ratio:.1f}x" if paired else "",
+                f"[{row.ratio_low:.1f}, {row.ratio_high:.1f}]" if paired else "", row.pairs,
+                f"{row.residual:.1e}",
+            ]
+        )  # fmt: skip
+    click.echo(text_table(header, table))

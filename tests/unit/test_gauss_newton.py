@@ -1,0 +1,114 @@
+"""The fused Gauss-Newton kernel against dense linear algebra, and penalties against differences."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab._kernels.gauss_newton import gauss_newton_cg, gram_powers
+from tdlab.algorithms._descent import PENALTIES, Descent, Effort
+from tdlab.algorithms.base import Budget
+
+
+def dense_form(rows, e, h, damping):
+    """H + damping as an (r d, r d) matrix, column by column from its definition."""
+    gram = rows @ rows.T
+    columns = []
+    for unit in np.eye(rows.size):
+        X = unit.reshape(rows.shape)
+        image = (gram**2 + np.diag(e + damping)) @ X
+        image += 2 * ((gram + np.diag(h)) * (rows @ X.T)) @ rows
+        columns.append(image.ravel())
+    return np.stack(columns, axis=1)
+
+
+def test_the_kernel_solves_the_damped_system(rng):
+    rows = rng.standard_normal((5, 4))
+    e, h = rng.uniform(0, 1, (2, 5))
+    right = rng.standard_normal((5, 4))
+    gram = rows @ rows.T
+    X, decrease, steps = gauss_newton_cg(rows, gram, e, h, right, 0.3, 500, 1e-12)
+    form = dense_form(rows, e, h, 0.3)
+    expected = np.linalg.solve(form, right.ravel())
+    np.testing.assert_allclose(X.ravel(), expected, rtol=1e-8, atol=1e-10)
+    undamped = form - 0.3 * np.eye(len(form))
+    model = right.ravel() @ expected - 0.5 * expected @ undamped @ expected
+    assert decrease == pytest.approx(model) and 1 < steps < 60
+
+
+def test_single_precision_gives_the_same_step_to_its_digits(rng):
+    rows = rng.standard_normal((6, 4))
+    e, h, right = np.zeros(6), np.zeros(6), rng.standard_normal((6, 4))
+    double, _, _ = gauss_newton_cg(rows, rows @ rows.T, e, h, right, 1.0, 100, 1e-6)
+    single = [a.astype(np.float32) for a in (rows, rows @ rows.T, e, h, right)]
+    low, _, _ = gauss_newton_cg(*single, np.float32(1.0), 100, 1e-6)
+    assert low.dtype == np.float32
+    np.testing.assert_allclose(low, double, atol=1e-4)
+
+
+def test_gram_powers_equal_their_numpy_twin(rng):
+    gram = rng.standard_normal((7, 7))
+    squared, cubes = gram_powers(gram)
+    np.testing.assert_allclose(squared, gram**2, rtol=1e-15)
+    assert cubes == pytest.approx((gram**3).sum(), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_penalties_give_their_gradient(rng, name):
+    # d/dw of P at weight mu is 3 e_i w_i: compare with central differences.
+    penalty, rows, step = PENALTIES[name], rng.standard_normal((3, 4)), 1e-6
+    norms_sq = lambda w: np.einsum("ij,ij->i", w, w)  # noqa: E731
+    _, e, _ = penalty(norms_sq(rows), 0.7)
+    for index in np.ndindex(rows.shape):
+        high, low = rows.copy(), rows.copy()
+        high[index] += step
+        low[index] -= step
+        slope = (penalty(norms_sq(high), 0.7)[0] - penalty(norms_sq(low), 0.7)[0]) / (2 * step)
+        assert slope == pytest.approx(3 * e[index[0]] * rows[index], rel=1e-6)
+
+
+def test_a_step_never_raises_what_it_minimises():
+    truth = tdlab.sample_network(8, 14, "He3", "sphere", rng=0).weights
+    tensor = tdlab.FactoredTensor(truth)
+    scale = tensor.norm() / np.sqrt(14)
+    start = np.random.default_rng(1).standard_normal((14, 8)) * 0.3
+    run = Descent(lambda w: tensor.mttkrp(w) / scale, 14.0, start, Effort(Budget(), 100))
+    values = [run.penalised(0.2)]
+    for _ in range(30):
+        run.step(0.2, 60, 0.1, single=True, floor=1e-4)
+        values.append(run.penalised(0.2))
+    assert all(after <= before for before, after in itertools.pairwise(values))
+    assert values[-1] < 0.7 * values[0]
+
+
+def test_the_budget_is_steps_not_seconds():
+    tensor = tdlab.sample_network(10, 21, "He3", "sphere", rng=4).hermite_tensor(3)
+    result = tdlab.decompose(tdlab.gaussian_tensor(10, rng=0), 12, "homotopy", rng=0, steps=150)
+    # A stage or a polish that has begun may end: at most its two hundred steps more.
+    assert 150 <= result.nit <= 152 and result.status.value == "stagnated"
+    first, again = (tdlab.decompose(tensor, 21, "homotopy", rng=3, steps=400) for _ in range(2))
+    assert first.nit == again.nit and first.residual == again.residual
+
+
+@pytest.mark.parametrize(("dim", "rank"), [(10, 20), (15, 40), (20, 64), (30, 120)])
+def test_homotopy_is_exact_far_beyond_lm(dim, rank):
+    for seed in range(3):
+        truth = tdlab.sample_network(dim, rank, "He3", "sphere", rng=seed).weights
+        result = tdlab.decompose(tdlab.FactoredTensor(truth), rank, "homotopy", rng=seed)
+        assert result.success and tdlab.match(result.components, truth).worst > 1 - 1e-8
+
+
+@pytest.mark.parametrize("key", [(6, 9), (5, 7), (10, 24), (12, 34)])
+def test_auto_fits_at_and_beyond_uniqueness_and_says_so(key):
+    dim, rank = key
+    truth = tdlab.sample_network(dim, rank, "He3", "sphere", rng=1).weights
+    result = tdlab.decompose(tdlab.FactoredTensor(truth), rank, rng=0)
+    assert result.status is tdlab.Status.FIT_NOT_UNIQUE, result.message
+
+
+def test_no_dense_array_on_a_factored_tensor():
+    # d^3 doubles would be 64 GiB here; two steps of the homotopy need a few megabytes.
+    net = tdlab.sample_network(2000, 6, "He3", "sphere", rng=0)
+    result = tdlab.decompose(net.hermite_tensor(3), 6, "homotopy", rng=0, steps=60)
+    assert result.success

@@ -1,0 +1,60 @@
+"""Figures on synthetic counts: any number of panels, every count shown, censoring marked."""
+
+import numpy as np
+import pytest
+
+from tdlab.lab.store import CellCounts
+from tdlab.lab.summary import threshold_rows
+from tdlab.lab.trial import OUTCOMES
+from tdlab.view import phase, risk, style
+
+
+def cells(methods, dims, trials=12):
+    found = []
+    for method in range(methods):
+        for dim in dims:
+            for rank in np.unique(np.geomspace(2, 3 * dim, 7).astype(int)):
+                outcomes = dict.fromkeys(OUTCOMES, 0)
+                if method == 1 and rank > dim:
+                    outcomes["unsupported"] = trials
+                elif rank > 2 * dim:
+                    outcomes.update(failed=trials - 2, timeout=2)
+                else:
+                    outcomes["recovered"] = trials
+                number = len(found)
+                found.append(
+                    CellCounts(
+                        number, str(number), f"curve{method}", "cubic", f"m{method}", "sphere",
+                        dim, int(rank), 3, None, False, trials, outcomes, outcomes, 0.1,
+                    )
+                )  # fmt: skip
+    return found
+
+
+@pytest.mark.parametrize(("methods", "dims"), [(1, [20]), (2, [10, 100]), (5, [10, 15, 40])])
+def test_a_phase_diagram_shows_every_panel_and_count(methods, dims, tmp_path):
+    counts = cells(methods, dims)
+    with style.drawing():
+        paths = phase.draw(counts, threshold_rows(counts), tmp_path, "phase")
+    text = (tmp_path / "phase.svg").read_text()
+    assert len(paths) == 4
+    for method in range(methods):
+        assert f">m{method}<" in text
+    assert text.count("12/12") == sum(cell.outcomes["recovered"] > 0 for cell in counts)
+    assert "0/12*" in text and "censored" in text
+    assert ("outside method" in text) == (methods > 1)
+
+
+def test_no_median_of_a_risk_figure_lies_outside_the_axes(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(style, "save", lambda figure, *rest: drawn.append(figure) or [])
+    ratios = [0.0, 0.3, 4.0]
+    found = [
+        risk.RiskCell("cubic", "m", dim, dim + 5 * i, 3, None, False, (ratio,) * 8)
+        for dim in (10, 15, 20, 30)
+        for i, ratio in enumerate(ratios)
+    ]
+    risk.draw("cubic", found, tmp_path, "risk")
+    for panel in drawn[0].axes:
+        low, high = panel.get_ylim()
+        assert low < 0 < 4.0 < high
