@@ -27,6 +27,7 @@ _BUILT_IN = {
     "lm": "tdlab.algorithms.lm:LevenbergMarquardt",
     "pipe": "tdlab.algorithms.pipe:Pipe",
     "power": "tdlab.algorithms.power:Power",
+    "rtpm": "tdlab.algorithms.rtpm:RTPM",
     "spm": "tdlab.algorithms.spm:SPM",
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
 }

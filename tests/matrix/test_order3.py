@@ -20,6 +20,7 @@ METHODS = [
     "lm",
     "pipe",
     "power",
+    "rtpm",
     "tensorly-als",
 ]
 
