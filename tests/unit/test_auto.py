@@ -1,0 +1,53 @@
+"""`auto` uses what wins, verifies it, and says what it tried."""
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab.algorithms.auto import Auto
+
+
+def unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def lognormal(rank, rng):
+    return unit(rng.standard_normal((rank, 20))), rng.lognormal(size=rank)
+
+
+def collinear(rank, rng):
+    """Every pair of rows has cosine near .94: a common direction of squared share .94."""
+    axis = unit(rng.standard_normal((1, 20)))
+    across = rng.standard_normal((rank, 20))
+    across = unit(across - (across @ axis.T) * axis)
+    return np.sqrt(0.94) * axis + np.sqrt(0.06) * across, np.ones(rank)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("make", "rank"), [(lognormal, 24), (lognormal, 32), (collinear, 20), (collinear, 28)]
+)
+def test_algebra_serves_where_local_search_fails(make, rank, seed):
+    rows, weights = make(rank, np.random.default_rng([17, seed]))
+    result = tdlab.decompose(tdlab.FactoredTensor(rows, weights), rank, rng=seed)
+    assert result.success and result.method == "auto"
+    assert tdlab.match(result.components, rows).recovered == 1.0
+    np.testing.assert_allclose(np.sort(result.weights), np.sort(weights), rtol=1e-3)
+
+
+def test_the_cheapest_method_that_fits_ends_it():
+    tensor = tdlab.sample_network(12, 10, "He3", "sphere", rng=0).hermite_tensor(3)
+    assert "Tried: jennrich (residual" in tdlab.decompose(tensor, 10, rng=0).message
+    assert "homotopy" not in tdlab.decompose(tensor, 10, rng=0).message
+
+
+def test_a_failure_tells_the_whole_story():
+    null = tdlab.gaussian_tensor(8, rng=0)
+    result = tdlab.decompose(null, 10, rng=0, steps=600)
+    assert not result.success and result.message.count("homotopy (residual") == 3
+    assert "koszul-young (residual" in result.message
+    assert result.nit > 600
+
+
+def test_large_dimensions_never_meet_the_dense_kernel():
+    assert "koszul-young" not in {method.name for method in Auto()._ladder(300)}
