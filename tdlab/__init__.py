@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "DenseTensor": "tdlab.tensors",
     "FactoredTensor": "tdlab.tensors",
+    "Flattening4": "tdlab.tensors",
     "SymmetricTensor": "tdlab.tensors",
     "gaussian_tensor": "tdlab.tensors",
     "symmetrize": "tdlab.tensors",
@@ -34,6 +35,7 @@ __all__ = [
     "Decomposition",
     "DenseTensor",
     "FactoredTensor",
+    "Flattening4",
     "InputError",
     "Status",
     "SymmetricTensor",
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from tdlab.tensors import (
         DenseTensor,
         FactoredTensor,
+        Flattening4,
         SymmetricTensor,
         gaussian_tensor,
         symmetrize,

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tdlab.algorithms._even import LARGEST_FLATTENING, packed_size, spectrum
 from tdlab.algorithms.base import Budget
 from tdlab.tensors import SymmetricTensor
 
@@ -22,6 +23,7 @@ from tdlab.tensors import SymmetricTensor
 _NEARLY_EXACT = 1e-12
 _EXACT = 1e-15
 _POLISH_STEPS = 3
+_RESCUES = 6
 
 
 def polish(
@@ -54,6 +56,66 @@ def polish(
         signs * scale * norms**tensor.order,
         tuple(history),
     )
+
+
+def search(
+    tensor: SymmetricTensor,
+    rank: int,
+    rng: np.random.Generator,
+    budget: Budget,
+    *,
+    restarts: int,
+    iterations: int,
+    cg_steps: int,
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """The best rows, coefficients and history of random starts, each with rescues.
+
+    A rescue starts over with the 30% most suspicious rows replaced: the nearly parallel ones, and
+    those of a length far from 1.
+    """
+    scale = tensor.norm() / np.sqrt(rank)
+    signs = _signs(tensor, rank)
+    history: list[float] = []
+    best, best_squared = np.ones((rank, tensor.dim)), np.inf
+    for _ in range(restarts):
+        rows, squared = np.empty((0, tensor.dim)), np.inf
+        for attempt in range(1 + _RESCUES):
+            start = rng.standard_normal((rank, tensor.dim)) / np.sqrt(tensor.dim)
+            if attempt:
+                trusted = np.argsort(_suspicion(rows), kind="stable")[: rank - int(0.3 * rank)]
+                start[trusted] = rows[trusted]
+            found, loss = descend(
+                tensor, scale, signs, start, history, budget, iterations, cg_steps
+            )
+            if loss < squared:
+                rows, squared = found, loss
+            if squared <= budget.target**2 or budget.expired:
+                break
+        if squared < best_squared:
+            best, best_squared = rows, squared
+        if best_squared <= budget.target**2 or budget.expired:
+            break
+    return best, signs * scale * np.linalg.norm(best, axis=1) ** tensor.order, tuple(history)
+
+
+def _suspicion(rows: np.ndarray) -> np.ndarray:
+    norms = np.maximum(np.linalg.norm(rows, axis=1), 1e-300)
+    cosines = np.abs(rows @ rows.T) / np.outer(norms, norms)
+    np.fill_diagonal(cosines, 0.0)
+    return cosines.max(axis=1, initial=0.0) + np.abs(np.log(norms))
+
+
+def _signs(tensor: SymmetricTensor, rank: int) -> np.ndarray:
+    """Signs (rank,) of the coefficients at even orders; ones at odd orders, where w absorbs them.
+
+    For independent powers w_i^{(x)m} the signature of the flattening counts them (Sylvester); with
+    more terms than that the extra ones are shared out in proportion.
+    """
+    signs = np.ones(rank)
+    if tensor.order % 2 == 0 and packed_size(tensor.dim, tensor.order) <= LARGEST_FLATTENING:
+        values = spectrum(tensor, rank).values
+        signs[: round(rank * float(np.mean(values < 0.0)))] = -1.0
+    return signs
 
 
 def descend(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -10,11 +10,11 @@ from tdlab import _kernels
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
-from tdlab.tensors import DenseTensor, SymmetricTensor
+from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 
 def decompose(
-    tensor: SymmetricTensor | np.ndarray,
+    tensor: SymmetricTensor | Flattening4 | np.ndarray,
     rank: int,
     method: str | Method = "auto",
     *,
@@ -28,6 +28,7 @@ def decompose(
     Parameters
     ----------
     tensor : SymmetricTensor, or a symmetric (d,) * k array
+        Methods that declare it take a `Flattening4` instead.
     rank : int
         Number of terms, >= 1.
     method : str or method object
@@ -60,7 +61,7 @@ def decompose(
     >>> res.success, tdlab.match(res.components, net.weights).recovered
     (True, 1.0)
     """
-    if not isinstance(tensor, SymmetricTensor):
+    if not isinstance(tensor, SymmetricTensor | Flattening4):
         tensor = DenseTensor(tensor)
     rank = check_integer("rank", rank, 1)
     if isinstance(method, str):
@@ -73,6 +74,8 @@ def decompose(
     _kernels.warm_up()
     budget = Budget(max_seconds=limit, noise=level)
     reason = _refusal(method, tensor, rank)
+    # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
+    tensor = cast(SymmetricTensor, tensor)
     if reason:
         return finish(
             method,
@@ -86,11 +89,15 @@ def decompose(
     return method.run(tensor, rank, rng=generator, budget=budget)
 
 
-def _refusal(method: Method, tensor: SymmetricTensor, rank: int) -> str:
+def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -> str:
     """Why the method cannot be asked, in a sentence; empty if it can."""
     if tensor.order not in method.orders:
         wanted = ", ".join(map(str, method.orders))
         return f"'{method.name}' decomposes tensors of order {wanted}, not {tensor.order}."
+    kind = "flattening4" if isinstance(tensor, Flattening4) else "symmetric"
+    accepted = getattr(method, "accepts", ("symmetric",))
+    if kind not in accepted:
+        return f"'{method.name}' decomposes tensors of kind {', '.join(accepted)}, not {kind}."
     largest = method.limit(tensor.dim, tensor.order)
     if largest is not None and rank > largest:
         return (

@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._gram import descend
+from tdlab.algorithms._polish import search
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
@@ -21,7 +22,7 @@ from tdlab.tensors import SymmetricTensor
 
 @dataclass(frozen=True)
 class LevenbergMarquardt:
-    """Decompose an order-3 tensor by damped Gauss-Newton steps from random starts.
+    """Decompose a tensor of order 3 to 6 by damped Gauss-Newton steps from random starts.
 
     Parameters
     ----------
@@ -34,7 +35,7 @@ class LevenbergMarquardt:
     """
 
     name: ClassVar[str] = "lm"
-    orders: ClassVar[tuple[int, ...]] = (3,)
+    orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
     version: ClassVar[int] = 1
     guarantee: ClassVar[str] = "none; measured on iid components"
     cost: ClassVar[str] = "O(r^2 d) a conjugate-gradient step, one MTTKRP an iteration"
@@ -59,6 +60,8 @@ class LevenbergMarquardt:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        if tensor.order > 3:
+            return self._run_any_order(tensor, rank, rng, budget)
         # Work at unit mean squared coefficient, so that damping and starts need no other scale.
         scale = tensor.norm() / np.sqrt(rank)
         best_rows, best_squared = None, np.inf
@@ -72,14 +75,40 @@ class LevenbergMarquardt:
                 best_rows, best_squared = rows, squared
             if best_squared <= max(budget.noise, EXACT_FIT) ** 2 or budget.expired:
                 break
+        weights = None if best_rows is None else scale * np.linalg.norm(best_rows, axis=1) ** 3
+        return self._judge(tensor, rank, budget, best_rows, weights, tuple(history))
+
+    def _run_any_order(
+        self, tensor: SymmetricTensor, rank: int, rng: np.random.Generator, budget: Budget
+    ) -> Decomposition:
+        rows, weights, history = search(
+            tensor,
+            rank,
+            rng,
+            budget,
+            restarts=self.restarts,
+            iterations=self.iterations,
+            cg_steps=self.cg_steps,
+        )
+        return self._judge(tensor, rank, budget, rows, weights, history)
+
+    def _judge(
+        self,
+        tensor: SymmetricTensor,
+        rank: int,
+        budget: Budget,
+        rows: np.ndarray | None,
+        weights: np.ndarray | None,
+        history: tuple[float, ...],
+    ) -> Decomposition:
         late = budget.expired
         return finish(
             self,
             tensor,
             rank,
             budget,
-            components=best_rows,
-            weights=None if best_rows is None else scale * np.linalg.norm(best_rows, axis=1) ** 3,
+            components=rows,
+            weights=weights,
             status=Status.TIME_LIMIT if late else Status.STAGNATED,
             message=(
                 "Stopped by max_seconds."
@@ -88,5 +117,5 @@ class LevenbergMarquardt:
                 "minima. Try method='auto', or more restarts."
             ),
             nit=len(history),
-            history=tuple(history),
+            history=history,
         )

@@ -20,7 +20,9 @@ from tdlab.errors import InputError, check_choice
 _BUILT_IN = {
     "als": "tdlab.algorithms.als:SymmetricALS",
     "auto": "tdlab.algorithms.auto:Auto",
+    "foobi": "tdlab.algorithms.foobi:FOOBI",
     "homotopy": "tdlab.algorithms.homotopy:Homotopy",
+    "hss19": "tdlab.algorithms.hss19:HSS19",
     "jennrich": "tdlab.algorithms.jennrich:Jennrich",
     "koszul-young": "tdlab.algorithms.koszul_young:KoszulYoung",
     "lbfgs": "tdlab.algorithms.lbfgs:LBFGS",
@@ -28,6 +30,7 @@ _BUILT_IN = {
     "pipe": "tdlab.algorithms.pipe:Pipe",
     "power": "tdlab.algorithms.power:Power",
     "rtpm": "tdlab.algorithms.rtpm:RTPM",
+    "schramm-steurer": "tdlab.algorithms.schramm_steurer:SchrammSteurer",
     "spm": "tdlab.algorithms.spm:SPM",
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
 }

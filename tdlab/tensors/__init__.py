@@ -3,5 +3,13 @@
 from tdlab.tensors.base import SymmetricTensor
 from tdlab.tensors.dense import DenseTensor, gaussian_tensor, symmetrize
 from tdlab.tensors.factored import FactoredTensor
+from tdlab.tensors.flattening4 import Flattening4
 
-__all__ = ["DenseTensor", "FactoredTensor", "SymmetricTensor", "gaussian_tensor", "symmetrize"]
+__all__ = [
+    "DenseTensor",
+    "FactoredTensor",
+    "Flattening4",
+    "SymmetricTensor",
+    "gaussian_tensor",
+    "symmetrize",
+]

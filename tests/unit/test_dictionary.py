@@ -1,0 +1,77 @@
+"""Dictionaries: recovery, refusal where the cumulant vanishes, the peer on the same data."""
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab import InputError, Status
+from tdlab.dictionary import learn_dictionary, sparse_coefficients
+
+
+def planted(dim, count, density, kind, seed=0):
+    atoms = np.linalg.qr(np.random.default_rng(seed).standard_normal((dim, dim)))[0]
+    return atoms @ sparse_coefficients(dim, count, density, kind, rng=seed + 1), atoms
+
+
+@pytest.mark.parametrize(
+    ("kind", "density"),
+    [
+        ("gaussian", 0.05),
+        ("gaussian", 0.6),
+        ("rademacher", 0.1),
+        ("rademacher", 0.7),
+        ("fixed-size", 0.2),
+    ],
+)
+def test_all_atoms_are_found(kind, density):
+    samples, atoms = planted(20, 20_000, density, kind)
+    result = learn_dictionary(samples, rng=3)
+    assert result.success, result.message
+    assert tdlab.match(result.atoms.T, atoms.T, order=4).recovered == 1.0
+    np.testing.assert_allclose(result.atoms.T @ result.atoms, np.eye(20), atol=1e-10)
+
+
+def test_polishing_sharpens():
+    samples, atoms = planted(20, 20_000, 0.1, "gaussian")
+    worst = [
+        tdlab.match(learn_dictionary(samples, polish=p, rng=3).atoms.T, atoms.T, order=4).worst
+        for p in (False, True)
+    ]
+    assert worst[1] > 1 - 1e-6 > worst[0]
+
+
+@pytest.mark.parametrize(("kind", "density"), [("rademacher", 1 / 3), ("gaussian", 1.0)])
+def test_a_vanishing_cumulant_is_refused_with_the_reason(kind, density):
+    samples, _ = planted(12, 10_000, density, kind)
+    result = learn_dictionary(samples, rng=3)
+    assert result.status is Status.UNSUPPORTED and not result.success
+    assert "fourth cumulant" in result.message and result.atoms.shape == (12, 0)
+
+
+def test_units_do_not_matter():
+    samples, atoms = planted(8, 5000, 0.2, "gaussian")
+    for scale in (1e-6, 1e6):
+        result = learn_dictionary(scale * samples, rng=3)
+        assert tdlab.match(result.atoms.T, atoms.T, order=4).recovered == 1.0
+
+
+def test_fixed_size_coefficients_are_dependent():
+    squares = sparse_coefficients(10, 50_000, 0.3, "fixed-size", rng=0) ** 2
+    assert abs(np.corrcoef(squares)[0, 1]) > 0.01
+
+
+@pytest.mark.parametrize("bad", [np.ones((3, 4)), np.zeros((3, 40)), np.full((3, 40), np.nan)])
+def test_bad_samples_are_refused(bad):
+    with pytest.raises(InputError, match="samples: got"):
+        learn_dictionary(bad)
+
+
+@pytest.mark.peers
+def test_finds_at_least_what_the_peer_finds():
+    from sklearn.decomposition import MiniBatchDictionaryLearning
+
+    samples, atoms = planted(10, 3000, 0.2, "gaussian")
+    peer = MiniBatchDictionaryLearning(10, alpha=0.5, max_iter=20, random_state=0)
+    theirs = tdlab.match(peer.fit(samples.T).components_, atoms.T, order=4).recovered
+    ours = tdlab.match(learn_dictionary(samples, rng=0).atoms.T, atoms.T, order=4).recovered
+    assert ours == 1.0 >= theirs

@@ -1,0 +1,78 @@
+"""Orthonormal 4-tensors under spectral errors: recovery, refusals, what the truncations buy."""
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab import InputError, Status
+from tdlab.tensors.errors4 import KINDS, orthonormal_with_error
+from tdlab.tensors.flattening4 import lifted, swap_middle
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_errors_have_their_stated_norm(kind):
+    tensor, basis = orthonormal_with_error(6, 0.4, kind, rng=0)
+    error = tensor.matrix - lifted(basis).T @ lifted(basis)
+    assert np.linalg.norm(error, 2) == pytest.approx(0.4, rel=1e-6)
+
+
+def test_swapping_the_middle_modes_twice_is_nothing(rng):
+    matrix = rng.standard_normal((16, 16))
+    swapped = swap_middle(matrix)
+    assert swapped[1 * 4 + 2, 3 * 4 + 0] == matrix[1 * 4 + 3, 2 * 4 + 0]
+    np.testing.assert_array_equal(swap_middle(swapped), matrix)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recovers_under_half_an_error(kind):
+    tensor, basis = orthonormal_with_error(20, 0.5, kind, rng=1)
+    result = tdlab.decompose(tensor, 20, "schramm-steurer", rng=2)
+    assert result.success, result.message
+    assert tdlab.match(result.components, basis, order=4).recovered == 1.0
+
+
+def test_one_round_needs_the_truncations():
+    shares = {}
+    for truncate in (True, False):
+        found = []
+        for seed in range(3):
+            tensor, basis = orthonormal_with_error(20, 0.5, "hard", rng=100 + seed)
+            result = tdlab.decompose(
+                tensor,
+                20,
+                "schramm-steurer",
+                rng=seed,
+                truncate=truncate,
+                rounds=1,
+                contractions=4,
+            )
+            found.append(tdlab.match(result.components, basis, order=4).recovered)
+        shares[truncate] = np.mean(found)
+    assert shares[True] > 0.9 > shares[False] + 0.05
+
+
+def test_a_message_bounds_the_cosines_of_small_errors():
+    tensor, _ = orthonormal_with_error(10, 0.1, "random", rng=1)
+    result = tdlab.decompose(tensor, 10, "schramm-steurer", rng=2)
+    assert result.success and "cosine >= 0.8" in result.message
+
+
+def test_an_error_out_of_range_is_no_success(rng):
+    for scale in (3.0, 30.0):
+        noise = tdlab.Flattening4(scale * rng.standard_normal((64, 64)))
+        result = tdlab.decompose(noise, 8, "schramm-steurer", rng=0)
+        assert not result.success and result.message.endswith(".")
+
+
+def test_only_methods_that_declare_it_take_a_flattening():
+    tensor, _ = orthonormal_with_error(4, 0.1, rng=0)
+    result = tdlab.decompose(tensor, 4, "spm")
+    assert result.status is Status.UNSUPPORTED and "flattening4" in result.message
+    symmetric = tdlab.FactoredTensor(np.eye(4), order=4)
+    result = tdlab.decompose(symmetric, 4, "schramm-steurer")
+    assert result.status is Status.UNSUPPORTED and "symmetric" in result.message
+
+
+def test_a_flattening_has_a_square_side():
+    with pytest.raises(InputError, match=r"matrix: got shape \(5, 5\), wanted \(n\^2, n\^2\)"):
+        tdlab.Flattening4(np.eye(5))
