@@ -3,7 +3,8 @@
     OPENBLAS_NUM_THREADS=1 python benchmarks/even_orders.py [--curve] [--peer]
 
 Prints for each line what was recovered and the seconds; ``--curve`` adds the correlation against
-the size of an arbitrary error, ``--peer`` scikit-learn's MiniBatchDictionaryLearning (5 passes, alpha .5, untuned) on the same data.
+the size of an arbitrary error, ``--peer`` scikit-learn's MiniBatchDictionaryLearning (5 passes,
+alpha .5, untuned) on the same data.
 """
 
 import sys

@@ -28,7 +28,17 @@ _HOMES = {
     "run": "tdlab.lab",
     "open_store": "tdlab.lab",
 }
-_MODULES = ("algorithms", "lab", "metrics", "networks", "stats", "tensors", "theory", "view")
+_MODULES = (
+    "algorithms",
+    "dictionary",
+    "lab",
+    "metrics",
+    "networks",
+    "stats",
+    "tensors",
+    "theory",
+    "view",
+)
 
 __all__ = [
     "Activation",
@@ -42,6 +52,7 @@ __all__ = [
     "TwoLayerNetwork",
     "algorithms",
     "decompose",
+    "dictionary",
     "gaussian_tensor",
     "lab",
     "match",
@@ -60,7 +71,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tdlab import algorithms, lab, metrics, networks, stats, tensors, theory, view
+    from tdlab import algorithms, dictionary, lab, metrics, networks, stats, tensors, theory, view
     from tdlab.algorithms import Decomposition, Status, decompose, methods
     from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError

@@ -278,9 +278,7 @@ def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:
     return len(weights) > 1 and float(np.abs(weights).max()) > 3.0 * norm
 
 
-def _success_message(
-    status: Status, residual: float, order: int, dim: int, rank: int
-) -> str:
+def _success_message(status: Status, residual: float, order: int, dim: int, rank: int) -> str:
     fit = f"Fits the tensor to a relative residual of {residual:.1e}."
     if status is Status.FIT_NOT_UNIQUE:
         fit += (

@@ -72,7 +72,7 @@ class SPM:
         check_real("method 'spm', option 'shift'", self.shift, 0.0)
 
     def reach(self, dim: int, order: int) -> int:
-        """Rank that was recovered in every trial: a third of the packed flattening's size."""
+        """Rank that was recovered in every trial: half of the packed flattening's size."""
         return max(dim, packed_size(dim, order) // 2)
 
     def limit(self, dim: int, order: int) -> int:
