@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tdlab.lab.cells import Cell
@@ -83,7 +83,7 @@ class Task:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended.
+    """How a trial ended; two are equal if they agree in all but times and process.
 
     Attributes
     ----------
@@ -108,9 +108,9 @@ class TrialResult:
     recovered: float | None = None
     residual: float | None = None
     risk_ratio: float | None = None
-    seconds: float = 0.0
-    method_seconds: float | None = None
-    pid: int = 0
+    seconds: float = field(default=0.0, compare=False)
+    method_seconds: float | None = field(default=None, compare=False)
+    pid: int = field(default=0, compare=False)
 
 
 def run_trial(task: Task) -> TrialResult:

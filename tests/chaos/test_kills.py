@@ -122,7 +122,9 @@ def test_a_stop_signal_ends_with_130_and_an_intact_store(undisturbed, tmp_path, 
 
 
 def test_status_reads_and_a_second_writer_is_refused_while_a_run_writes(undisturbed, tmp_path):
-    spec, _ = undisturbed
+    # Far more trials than end while two other commands start.
+    spec = tmp_path / "long.toml"
+    spec.write_text(undisturbed[0].read_text().replace("trials = 6", "trials = 2000"))
     store = tmp_path / "busy.db"
     running = start(spec, store)
     try:

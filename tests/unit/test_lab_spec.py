@@ -67,7 +67,7 @@ BAD = {
     "order": ("null = true", "order = 4", ["order", "got 4"]),
     "empty name": ('"a scan"', '" "', ["name"]),
     "not TOML": ("seed = 3", "seed = ", ["TOML", "line 3"]),
-    "all unsupported": ('"x**3"', '"He4"', ["every cell", "jennrich", "lm", "4"]),
+    "all unsupported": ('"x**3"', '"He9"', ["every cell", "jennrich", "lm", "9"]),
     "no method": (
         '[[method]]\nname = "jennrich"\n[[method]]\nname = "lm"\nrestarts = 2', "", ["method"]
     ),
