@@ -14,11 +14,11 @@ from tdlab.errors import check_integer
 
 # (order, dim, rank) where generic uniqueness fails below the counting bound: the defective cases of
 # Alexander and Hirschowitz (1995), and those with exactly two decompositions (Chiantini, Ottaviani
-# and Vannieuwenhoven 2017, arXiv 1510.00420).
+# and Vannieuwenhoven 2017, arXiv 1504.00547).
 DEFECTIVE = frozenset({(3, 5, 7), (4, 3, 5), (4, 4, 9), (4, 5, 14)})
 TWO_DECOMPOSITIONS = frozenset({(3, 6, 9), (4, 4, 8), (6, 3, 9)})
 # (order, dim, rank) with rank = r_id exactly where a generic tensor is unique all the same: besides
-# these two only binary forms of odd order (Galuppi and Mella 2019, arXiv 1606.06931).
+# these two only binary forms of odd order (Galuppi and Mella 2019, J. reine angew. Math.).
 PERFECT = frozenset({(3, 4, 5), (5, 3, 7)})
 
 
@@ -50,7 +50,7 @@ THRESHOLDS = (
         "C(d+k-1, k) / d",
         "a generic symmetric tensor of rank r < r_id has one decomposition, but for listed "
         "exceptions",
-        "Chiantini, Ottaviani and Vannieuwenhoven (2017), arXiv 1510.00420",
+        "Chiantini, Ottaviani and Vannieuwenhoven (2017), arXiv 1504.00547",
     ),
     Threshold(
         "window",

@@ -49,7 +49,7 @@ class Pipe:
     name: ClassVar[str] = "pipe"
     orders: ClassVar[tuple[int, ...]] = (3,)
     version: ClassVar[int] = 1
-    guarantee: ClassVar[str] = "none; measured on iid components"
+    guarantee: ClassVar[str] = "none"
     cost: ClassVar[str] = "30 MTTKRPs with 12 r vectors and 15 joint steps of O(r^2 d), a round"
     source: ClassVar[str] = "this library"
 
@@ -63,7 +63,7 @@ class Pipe:
             check_integer(f"method 'pipe', option '{option}'", getattr(self, option), 1)
 
     def reach(self, dim: int, order: int) -> int:
-        """Iid components that were recovered in every trial: the dimension, from d = 10."""
+        """The dimension, from d = 10: a cautious claim for iid components, not a measured reach."""
         return dim if dim >= 10 else max(dim // 2, 1)
 
     def limit(self, dim: int, order: int) -> None:

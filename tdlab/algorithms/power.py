@@ -62,7 +62,7 @@ class Power:
         check_real("method 'power', option 'shift'", self.shift, 0.0)
 
     def reach(self, dim: int, order: int) -> int:
-        """Iid components that were recovered in every trial: half the dimension."""
+        """Half the dimension: a cautious claim for iid components, not a measured reach."""
         return max(dim // 2, 1)
 
     def limit(self, dim: int, order: int) -> None:
