@@ -10,13 +10,15 @@ import numpy as np
 
 
 @numba.njit(cache=True, fastmath=True)
-def gauss_newton_cg(rows, gram, e, h, minus_gradient, damping, max_steps, tolerance):
+def gauss_newton_cg(rows, gram, e, h, minus_gradient, damping, max_steps, tolerance, tangent=False):
     """Solve (H + damping) X = b, H X = (G o G + diag e) X + 2 ((G + diag h) o (W X^T)) W.
 
     b is ``minus_gradient`` and X starts at 0; it ends when the residual norm, in the
     preconditioner's metric, has fallen by ``tolerance``, or after ``max_steps`` products.
     Preconditioned by the inverses of the d x d diagonal blocks, alpha_i I + c_i w_i w_i^T with
-    alpha = g^2 + e + damping and c = 2 (g + h), by Sherman-Morrison.
+    alpha = g^2 + e + damping and c = 2 (g + h), by Sherman-Morrison. With ``tangent`` every row of
+    X stays orthogonal to its row of W: the same formula at c = infinity projects, and a direction
+    built from projected residuals never leaves the tangent space.
 
     Returns X (r, d), the decrease -<grad, X> - <X, H X>/2 of the model, and the products done. The
     Galerkin property <X, (H + damping) X> = -<grad, X> gives the decrease without another product.
@@ -42,7 +44,7 @@ def gauss_newton_cg(rows, gram, e, h, minus_gradient, damping, max_steps, tolera
         alpha = g * g + e[i] + damping
         c = 2 * (g + h[i])
         inverse[i] = 1 / alpha
-        correction[i] = c / (alpha * (alpha + c * g))
+        correction[i] = inverse[i] / g if tangent else c / (alpha * (alpha + c * g))
     direction = tall[:rank]
     tall[rank:] = rows
     inner = 0.0

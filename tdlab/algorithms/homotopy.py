@@ -6,7 +6,8 @@ Method     add a penalty mu P(coefficients), follow its minimiser from mu ~ 1 to
            one and thermal cycles: renew a few rows, reheat, anneal again, keep the better
 Guarantee  none; a slower path and more cycles reach further
 Cost       a step: one MTTKRP and about 25 curvature products of 6 r^2 d flops, in single precision
-Sources    this library; the penalties are the tensor's nuclear norm and ridge on its coefficients
+Sources    this library; the penalties are the tensor's nuclear norm, ridge on its coefficients, and
+           ridge with their spread held at a fixed weight
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.tensors import SymmetricTensor
 
-_QUICK = (24, 40)
 _HOT = 0.1
 # Weight at which cycles compare states: there the penalised loss orders them by how many true
 # components they hold, long before any residual is small.
@@ -34,14 +34,18 @@ class Homotopy:
 
     Parameters
     ----------
-    penalty : {"ridge", "nuclear"}
-        Ridge reaches furthest for equal coefficients; nuclear stands unequal ones better.
-    stages : int
-        Penalty weights of a slow path.
-    cycle : int
-        Penalty weights of a cycle.
-    renewed : float
-        Share of the rows that a cycle replaces.
+    penalty : {"ridge", "nuclear", "equal"}
+        Of the slow starts and cycles. Ridge reaches far for any coefficients, nuclear stands
+        widely unequal ones better, equal (a ridge that also holds the coefficients together)
+        reaches furthest where they agree.
+    norms : {"free", "unit"}
+        "unit" keeps all coefficients equal along the path; the polish frees them.
+    stages : int, optional
+        Penalty weights of a slow path; 100 by default, 200 from d = 50.
+    cycle : int, optional
+        Penalty weights of a cycle; 60 by default to d = 20, then 80.
+    renewed : float, optional
+        Share of the rows that a cycle replaces; .6/d by default, within .01 and .03.
     patience : int
         Cycles without progress after which a fresh start is made.
     steps : int
@@ -50,24 +54,28 @@ class Homotopy:
 
     name: ClassVar[str] = "homotopy"
     orders: ClassVar[tuple[int, ...]] = (3,)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "none; measured on iid components to 0.8 r_id and beyond"
     cost: ClassVar[str] = "one MTTKRP and about 25 products of 6 r^2 d flops a step"
     source: ClassVar[str] = "this library"
 
     penalty: str = "ridge"
-    stages: int = 100
-    cycle: int = 80
-    renewed: float = 0.02
+    norms: str = "free"
+    stages: int | None = None
+    cycle: int | None = None
+    renewed: float | None = None
     patience: int = 60
     steps: int = 20000
 
     def __post_init__(self) -> None:
         what = "method 'homotopy', option"
         check_choice(f"{what} 'penalty'", self.penalty, PENALTIES)
+        check_choice(f"{what} 'norms'", self.norms, ("free", "unit"))
         for option in ("stages", "cycle", "patience", "steps"):
-            check_integer(f"{what} '{option}'", getattr(self, option), 1)
-        check_real(f"{what} 'renewed'", self.renewed, 0.0)
+            if getattr(self, option) is not None:
+                check_integer(f"{what} '{option}'", getattr(self, option), 1)
+        if self.renewed is not None:
+            check_real(f"{what} 'renewed'", self.renewed, 0.0)
 
     def reach(self, dim: int, order: int) -> int:
         """Rank recovered in every trial of iid components, d = 10 to 40: 0.75 r_id."""
@@ -86,20 +94,24 @@ class Homotopy:
         history: list[float] = []
         best: Descent | None = None
         starts = 0
+        quick = _quick(tensor.dim, rank)
+        stages = self.stages or (100 if tensor.dim < 50 else 200)
         while not effort.spent:
+            fast = starts < len(quick)
             run = Descent(
                 lambda rows: tensor.mttkrp(rows) / scale,
                 float(rank),
                 _random_rows(rank, tensor.dim, rng),
                 effort,
-                PENALTIES[self.penalty],
+                PENALTIES["ridge" if fast and self.penalty == "equal" else self.penalty],
                 history,
+                unit=self.norms == "unit",
             )
-            if starts < len(_QUICK):
-                run.anneal(_schedule(_QUICK[starts], 0.5, 0.01), tolerance=0.2)
+            if fast:
+                run.anneal(_schedule(quick[starts], 0.5, 0.01), tolerance=0.2)
                 exact = run.polish(6)
             else:
-                run.anneal(_schedule(self.stages, 1.0, _COLD))
+                run.anneal(_schedule(stages, 1.0, _COLD))
                 exact = self._cycles(run, rng)
             starts += 1
             if best is None or run.loss < best.loss:
@@ -125,15 +137,17 @@ class Homotopy:
 
         A cycle that lowers the penalised loss at the cold end is kept, another undone.
         """
+        rank, dim = run.rows.shape
+        share = np.clip(0.6 / dim, 0.01, 0.03) if self.renewed is None else self.renewed
+        count = max(1, round(share * rank))
+        weights = np.geomspace(_HOT, _COLD, self.cycle or (60 if dim <= 20 else 80))
         best, polished, idle = np.inf, np.inf, 0
-        kept = run.rows
-        weights = np.geomspace(_HOT, _COLD, self.cycle)
-        count = max(1, round(self.renewed * len(run.rows)))
+        kept, score = run.rows, _shortness(run)
         while True:
             value = run.penalised(_COLD)
             if value < best:
                 idle = 0 if value < best * (1 - 1e-4) else idle + 1
-                best, kept = value, run.rows
+                best, kept, score = value, run.rows, _shortness(run)
                 if value < polished * (1 - 2e-3):
                     polished = value
                     if run.polish(6):
@@ -142,9 +156,9 @@ class Homotopy:
                 idle += 1
             if idle >= self.patience or run.effort.spent:
                 break
-            run.reset(_renew(kept, count, rng))
+            run.reset(_renew(kept, score, count, rng), _HOT, unit=self.norms == "unit")
             run.anneal(weights)
-        run.reset(kept)
+        run.reset(kept, 0.0)
         return run.polish()
 
 
@@ -175,15 +189,33 @@ def _random_rows(rank: int, dim: int, rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((rank, dim)) * (0.8 / np.sqrt(dim))
 
 
-def _renew(rows: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Replace about the ``count`` shortest rows by random ones.
+def _quick(dim: int, rank: int) -> tuple[int, ...]:
+    """Stages of the quick paths to try first.
+
+    Measured: paths of 16 stages are the fastest to rank 2 d, of 24 above; from about 3.3 d (while
+    d < 80) cycles from one slow start succeed sooner than any number of quick starts.
+    """
+    if rank <= 2 * dim:
+        return (16, 40)
+    return (24, 40) if rank <= 3.3 * dim or dim >= 80 else ()
+
+
+def _shortness(run: Descent) -> np.ndarray:
+    """What marks a row as wrong: a low coefficient, or a low pull where norms are kept equal.
 
     A component that is not in T is paid for by others that cancel it, so the penalty keeps it
-    short; noise on the ranking makes successive choices differ.
+    short.
     """
-    score = np.log(np.maximum(np.einsum("ij,ij->i", rows, rows), 1e-300))
-    score += 0.3 * score.std() * rng.standard_normal(len(rows))
-    chosen = np.argsort(score)[:count]
+    return run.pull if run.unit else np.log(np.maximum(np.diag(run.gram), 1e-300))
+
+
+def _renew(rows: np.ndarray, score: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Replace about the ``count`` rows of lowest score by random ones.
+
+    Noise on the ranking makes successive choices differ.
+    """
+    noisy = score + 0.3 * score.std() * rng.standard_normal(len(rows))
+    chosen = np.argsort(noisy)[:count]
     out = rows.copy()
     out[chosen] = _random_rows(count, rows.shape[1], rng)
     return out
