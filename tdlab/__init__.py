@@ -34,6 +34,7 @@ _MODULES = (
     "lab",
     "metrics",
     "networks",
+    "sos",
     "stats",
     "tensors",
     "theory",
@@ -62,6 +63,7 @@ __all__ = [
     "open_store",
     "run",
     "sample_network",
+    "sos",
     "stats",
     "symmetrize",
     "tensors",
@@ -71,7 +73,18 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from tdlab import algorithms, dictionary, lab, metrics, networks, stats, tensors, theory, view
+    from tdlab import (
+        algorithms,
+        dictionary,
+        lab,
+        metrics,
+        networks,
+        sos,
+        stats,
+        tensors,
+        theory,
+        view,
+    )
     from tdlab.algorithms import Decomposition, Status, decompose, methods
     from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError

@@ -9,7 +9,8 @@ from functools import cache
 @cache
 def warm_up() -> None:
     """Compile every kernel once in this process."""
-    from . import gauss_newton, khatri_rao
+    from . import gauss_newton, khatri_rao, moments
 
     khatri_rao.warm_up()
     gauss_newton.warm_up()
+    moments.warm_up()

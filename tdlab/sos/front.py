@@ -1,0 +1,254 @@
+"""Certificates for the maximum of a form on the sphere: a bound above, a point below, the gap.
+
+Solves     max T(x, ..., x) over |x| = 1 from above, by sums of squares of degree 2m (any order k
+           <= 2m; odd and even orders): T(x) <= upper_bound for every unit x, rounding covered
+Methods    search for maximisers, FACE on the face they fix, ADMM where that leaves a gap; or a
+           general solver through CVXPY. Each only proposes a matrix; `rigor` makes it a bound
+Guarantee  the bounds hold however a solver ended. That the gap closes is never guaranteed
+Cost       N^2 numbers for the moment matrix, N = d(d+3)/2 at degree 4 and order 3
+Sources    Lasserre, SIAM J. Optim. 11 (2001); Parrilo, Math. Program. 96 (2003); on the sphere:
+           Nie and Wang, SIAM J. Matrix Anal. Appl. 35 (2014)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+
+from tdlab._kernels import warm_up
+from tdlab.errors import InputError, check_array, check_choice, check_integer, check_real
+from tdlab.sos.basis import Relaxation
+from tdlab.sos.certificate import Certificate, CertificateStatus
+from tdlab.sos.face import Dual, face
+from tdlab.sos.forms import Form
+from tdlab.sos.maximize import maximisers
+from tdlab.sos.rigor import upper_bound
+from tdlab.tensors import DenseTensor, SymmetricTensor
+
+SOLVERS = ("auto", "face")
+
+
+def required_memory(dim: int, order: int, degree: int) -> int:
+    """Bytes that `certify` needs at its peak, from the sizes alone.
+
+    Examples
+    --------
+    >>> from tdlab.sos import required_memory
+    >>> required_memory(50, 3, 4) < 512 * 2**20
+    True
+    """
+    half = degree // 2
+    size = math.comb(dim + half - 1, half)
+    moments = math.comb(dim + degree - 1, degree)
+    if order % 2 == 1:
+        size += math.comb(dim + half - 2, half - 1)
+        moments += math.comb(dim + degree - 2, degree - 1) + math.comb(dim + degree - 3, degree - 2)
+    # Measured: 9 matrices of float64 and one of int32 at the peak; a moment carries its sorted
+    # variables, their count and three work arrays; the tensor is held twice.
+    return size**2 * (9 * 8 + 4) + moments * 8 * (degree + 6) + 16 * dim**order
+
+
+def certify(
+    tensor: SymmetricTensor | np.ndarray,
+    degree: int | None = None,
+    *,
+    solver: str = "auto",
+    maximizer: np.ndarray | None = None,
+    tolerance: float = 1e-8,
+    max_iterations: int = 2000,
+    max_seconds: float | None = None,
+    max_memory: int = 2**30,
+    rng: np.random.Generator | int | None = None,
+) -> Certificate:
+    """Bound max T(x, ..., x) over the unit sphere from both sides.
+
+    Parameters
+    ----------
+    tensor : SymmetricTensor or (d,) * k array
+    degree : int, optional
+        Even degree 2m >= k of the sums of squares; the smallest if not given (4 for k = 3, 4).
+        The next degree gives a bound at least as good, at much higher cost.
+    solver : str
+        "auto": FACE. "face" alone.
+    maximizer : (d,) array, optional
+        A vector believed to be the maximiser, refined and used in place of the search. A wrong one
+        costs the certificate, never its truth.
+    tolerance : float
+        Gap up to which the status is "certified".
+    max_iterations : int
+    max_seconds : float, optional
+        Stops the solver; the bounds hold nevertheless.
+    max_memory : int
+        Bytes; a relaxation that needs more is refused.
+    rng : Generator, int or None
+        For the starts of the search.
+
+    Returns
+    -------
+    Certificate
+
+    Raises
+    ------
+    InputError
+        If the tensor, the degree or an option is not as described, or needs too much memory.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> T = tdlab.gaussian_tensor(6, rng=0)
+    >>> c = tdlab.sos.certify(T, degree=4, rng=0)
+    >>> c.status.value, c.gap < 1e-8, c.lower_bound <= c.upper_bound
+    ('certified', True, True)
+    """
+    if not isinstance(tensor, SymmetricTensor):
+        tensor = DenseTensor(np.asarray(tensor))
+    degree = _check_degree(degree, tensor.order)
+    check_choice("solver", solver, SOLVERS)
+    tolerance = check_real("tolerance", tolerance, 0.0)
+    max_iterations = check_integer("max_iterations", max_iterations, 0)
+    if max_seconds is not None:
+        max_seconds = check_real("max_seconds", max_seconds, 0.0)
+    if maximizer is not None:
+        maximizer = check_array("maximizer", maximizer, (tensor.dim,))
+        if not np.any(maximizer):
+            raise InputError("maximizer: got the zero vector, wanted a direction")
+    need = required_memory(tensor.dim, tensor.order, degree)
+    if need > max_memory:
+        raise InputError(
+            f"max_memory: got {max_memory} bytes, wanted at least {need} for degree {degree} at "
+            f"dim={tensor.dim}"
+        )
+    warm_up()
+    generator = np.random.default_rng(rng)
+    return _Run(
+        tensor, degree, solver, tolerance, max_iterations, max_seconds, max_memory, generator
+    ).certificate(maximizer)
+
+
+def _check_degree(degree: int | None, order: int) -> int:
+    smallest = max(2, order + order % 2)
+    if order % 2 == 1:
+        smallest = max(4, smallest)
+    if degree is None:
+        return smallest
+    degree = check_integer("degree", degree, 2)
+    if degree % 2 == 1 or degree < smallest:
+        raise InputError(
+            f"degree: got {degree}, wanted an even number >= {smallest} for a form of order {order}"
+        )
+    return degree
+
+
+class _Run:
+    """One certification: the clock, the best bounds so far, and what proposed them."""
+
+    def __init__(
+        self,
+        tensor: SymmetricTensor,
+        degree: int,
+        solver: str,
+        tolerance: float,
+        max_iterations: int,
+        max_seconds: float | None,
+        max_memory: int,
+        rng: np.random.Generator,
+    ) -> None:
+        self.started = time.perf_counter()
+        self.form = Form.of(tensor, max_memory)
+        self.degree, self.solver, self.tolerance = degree, solver, tolerance
+        self.left, self.max_seconds, self.rng = max_iterations, max_seconds, rng
+        self.nit = 0
+        # |T(x)| <= |T|_F: what holds before anything has been solved.
+        self.upper, self.proposer = self.form.norm + self.form.error, "norm"
+        self.lower, self.size = -self.upper, 0
+        self.maximizer = np.eye(tensor.dim)[0]
+
+    def certificate(self, maximizer: np.ndarray | None) -> Certificate:
+        form = self.form
+        if not np.any(form.coefficients):
+            self.upper, self.lower = form.error, -form.error
+            return self._finish()
+        starts = None if maximizer is None else maximizer[None]
+        points = self._search(starts)
+        relaxation = Relaxation(form.dim, form.order, self.degree)
+        self.size = relaxation.size
+        target = form.target(relaxation)
+        self._face(relaxation, target, points)
+        return self._finish()
+
+    def _search(self, starts: np.ndarray | None) -> np.ndarray:
+        points = maximisers(self.form.tensor, self.rng, starts)
+        value = self.form.lower_bound(points[0])
+        if value > self.lower:
+            self.lower, self.maximizer = value, points[0]
+        return points
+
+    def _face(self, relaxation: Relaxation, target: np.ndarray, points: np.ndarray) -> None:
+        dual = face(
+            relaxation,
+            target,
+            points,
+            float(self.form.tensor.evaluate(points[:1])[0]),
+            rng=self.rng,
+            max_iterations=self.left,
+            expired=self._expired,
+        )
+        self._propose(relaxation, target, dual, "face")
+
+    def _propose(
+        self, relaxation: Relaxation, target: np.ndarray, dual: Dual, proposer: str
+    ) -> None:
+        self.nit += dual.nit
+        self.left -= dual.nit
+        bound = upper_bound(relaxation, target, dual.matrix, dual.largest) + self.form.error
+        if bound < self.upper:
+            self.upper, self.proposer = bound, proposer
+
+    def _expired(self) -> bool:
+        seconds = time.perf_counter() - self.started
+        return self.max_seconds is not None and seconds >= self.max_seconds
+
+    def _gap(self) -> float:
+        largest = max(abs(self.upper), abs(self.lower))
+        return (self.upper - self.lower) / largest if largest > 0.0 else 0.0
+
+    def _finish(self) -> Certificate:
+        gap = self._gap()
+        if gap <= self.tolerance or self.size == 0:
+            status = CertificateStatus.CERTIFIED
+            message = f"The maximum is known to a relative {gap:.1e}."
+        elif self.left <= 0 or self._expired():
+            status = CertificateStatus.STOPPED
+            what = "max_iterations" if self.left <= 0 else "max_seconds"
+            message = (
+                f"Stopped by {what} at a relative gap of {gap:.1e}; the bounds hold. "
+                f"Raise {what} for better ones."
+            )
+        else:
+            status = CertificateStatus.GAP
+            message = (
+                f"The solver ended with a relative gap of {gap:.1e}: either the vector found is "
+                f"not the maximiser, or sums of squares of degree {self.degree} prove no better. "
+                f"Try degree={self.degree + 2}, or another rng."
+            )
+        # The unit is a power of two: only a result below the normal range can be rounded.
+        upper, lower = self.upper * self.form.unit, self.lower * self.form.unit
+        if abs(upper) < 1e-300 and self.size > 0:
+            upper, lower = math.nextafter(upper, math.inf), math.nextafter(lower, -math.inf)
+        return Certificate(
+            upper_bound=upper,
+            lower_bound=lower,
+            maximizer=self.maximizer,
+            gap=gap,
+            status=status,
+            message=message,
+            seconds=time.perf_counter() - self.started,
+            solver=self.proposer,
+            nit=self.nit,
+            order=self.form.order,
+            dim=self.form.dim,
+            degree=self.degree,
+            size=self.size,
+        )
