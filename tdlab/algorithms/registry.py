@@ -29,10 +29,12 @@ _BUILT_IN = {
     "lm": "tdlab.algorithms.lm:LevenbergMarquardt",
     "pipe": "tdlab.algorithms.pipe:Pipe",
     "power": "tdlab.algorithms.power:Power",
+    "pyttb-als": "tdlab.algorithms.pyttb_als:PyttbALS",
     "rtpm": "tdlab.algorithms.rtpm:RTPM",
     "schramm-steurer": "tdlab.algorithms.schramm_steurer:SchrammSteurer",
     "spm": "tdlab.algorithms.spm:SPM",
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
+    "tensorly-power": "tdlab.algorithms.tensorly_power:TensorlyPower",
 }
 
 

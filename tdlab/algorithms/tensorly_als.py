@@ -77,7 +77,7 @@ class TensorlyALS:
                     tensor,
                     rank,
                     budget,
-                    components=_symmetric_rows(factors),
+                    components=symmetric_rows(factors),
                     status=Status.TIME_LIMIT if late else Status.STAGNATED,
                     message="Stopped by max_seconds." if late else _STUCK,
                     nit=len(history) * _CHUNK,
@@ -133,7 +133,7 @@ _STUCK = (
 )
 
 
-def _symmetric_rows(factors: list[np.ndarray]) -> np.ndarray:
+def symmetric_rows(factors: list[np.ndarray]) -> np.ndarray:
     """Unit rows (rank, dim): the average of a column over the modes, signs aligned to the first."""
     aligned = []
     for factor in factors:

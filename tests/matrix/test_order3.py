@@ -20,9 +20,12 @@ METHODS = [
     "lm",
     "pipe",
     "power",
+    "pyttb-als",
     "rtpm",
     "tensorly-als",
+    "tensorly-power",
 ]
+PEERS = {"pyttb-als"}  # need the extra "peers"
 
 
 def record(name):
@@ -33,8 +36,13 @@ def test_every_registered_method_is_in_the_matrix():
     assert [m.name for m in tdlab.methods(order=3)] == METHODS
 
 
+CASES = [pytest.param(m, marks=pytest.mark.peers) if m in PEERS else m for m in METHODS]
+# A method that does not claim five components of ten dimensions is biased there by design.
+EXACT = [case for case, m in zip(CASES, METHODS, strict=True) if record(m).reach(10, 3) >= 5]
+
+
 @pytest.mark.parametrize("problem", PLANTED)
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CASES)
 def test_recovers_what_it_claims_to_reach(method, problem):
     tensor, truth = PLANTED[problem](np.random.default_rng(0))
     rank = len(truth)
@@ -54,7 +62,7 @@ def test_recovers_what_it_claims_to_reach(method, problem):
         assert result.message.endswith(".")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXACT)
 def test_result_is_normal(method):
     tensor, truth = PLANTED["signed-weights"](np.random.default_rng(1))
     result = tdlab.decompose(tensor, len(truth), method, rng=1)
@@ -66,7 +74,7 @@ def test_result_is_normal(method):
     assert result.nit >= 1 and result.seconds >= 0.0 and result.method == method
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXACT)
 def test_rotating_the_tensor_rotates_the_components(method, rotation):
     tensor, truth = PLANTED["half-dim"](np.random.default_rng(2))
     turn = rotation(tensor.dim)
@@ -74,7 +82,7 @@ def test_rotating_the_tensor_rotates_the_components(method, rotation):
     assert tdlab.match(result.components, truth @ turn.T).worst > 1 - 1e-8
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXACT)
 def test_order_of_the_components_does_not_matter(method, rng):
     _, truth = PLANTED["half-dim"](np.random.default_rng(3))
     shuffled = tdlab.FactoredTensor(truth[rng.permutation(len(truth))])
@@ -82,14 +90,14 @@ def test_order_of_the_components_does_not_matter(method, rng):
     assert tdlab.match(result.components, truth).worst > 1 - 1e-8
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXACT)
 def test_negating_the_tensor_negates_the_components(method):
     tensor, truth = PLANTED["half-dim"](np.random.default_rng(4))
     result = tdlab.decompose(tdlab.FactoredTensor(truth, -tensor.weights), 5, method, rng=1)
     assert tdlab.match(result.components, -truth).worst > 1 - 1e-8
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EXACT)
 @pytest.mark.parametrize("scale", [1e-6, 1e6])
 def test_units_do_not_matter(method, scale):
     tensor, truth = PLANTED["half-dim"](np.random.default_rng(5))
@@ -98,7 +106,7 @@ def test_units_do_not_matter(method, scale):
     np.testing.assert_allclose(np.sort(result.weights), scale, rtol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CASES)
 def test_the_same_seed_gives_the_same_bits(method):
     tensor, truth = PLANTED["full-dim"](np.random.default_rng(6))
     first, second = (tdlab.decompose(tensor, len(truth), method, rng=7) for _ in range(2))
@@ -106,14 +114,14 @@ def test_the_same_seed_gives_the_same_bits(method):
     assert first.residual == second.residual and first.history == second.history
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CASES)
 def test_does_not_find_structure_in_the_null(method):
     null = tdlab.gaussian_tensor(8, rng=0)
     result = tdlab.decompose(null, 6, method, rng=1)
     assert not result.success and result.residual > 0.1 and result.unique == "unknown"
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", CASES)
 def test_refuses_another_order_as_a_result(method):
     tensor = tdlab.FactoredTensor(np.eye(4), order=7)
     result = tdlab.decompose(tensor, 2, method)
