@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from tdlab.algorithms._noise import null_bar
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 from tdlab.theory import uniqueness_class
 
@@ -16,9 +17,6 @@ from tdlab.theory import uniqueness_class
 RESIDUAL_FLOOR = 1e-8
 # An exact fit computed in double precision lands within an order of magnitude of that floor.
 EXACT_FIT = 1e-7
-# The share of |T|^2 that r units leave of a tensor without structure is about
-# (1 - r/r_id)^2.35 (measured at order 3, d = 20).
-NULL_EXPONENT = 2.35
 
 
 class Status(StrEnum):
@@ -47,8 +45,8 @@ class Decomposition:
     residual : float
         |T - T_hat|_F / |T|_F, not below 1e-8.
     success : bool
-        The fit is exact to rounding, or reaches the given noise level where that beats a tensor
-        without structure. It says nothing about other decompositions: see ``unique``.
+        The fit is exact to rounding, or reaches the noise level where that beats a tensor without
+        structure. It says nothing about other decompositions: see ``unique``.
     unique : str
         "generic", "no" or "unknown": whether a generic tensor of this (order, dim, rank) has only
         this decomposition.
@@ -64,6 +62,9 @@ class Decomposition:
     method : str
     order, rank : int
         Of the request.
+    noise : float
+        |noise|_F / |T|_F: as given, or estimated from the residual of a success; 0 for an exact
+        fit.
     """
 
     components: np.ndarray
@@ -79,6 +80,7 @@ class Decomposition:
     method: str
     order: int
     rank: int
+    noise: float = 0.0
 
     def tensor(self) -> FactoredTensor:
         """T_hat as a `FactoredTensor`; raises `InputError` if there are no components."""
@@ -103,7 +105,7 @@ class Decomposition:
             f"    status: {self.status}",
             f"   message: {self.message}",
             f"   success: {self.success}    unique: {self.unique}",
-            f"  residual: {self.residual:.3e}",
+            f"  residual: {self.residual:.3e}    noise: {self.noise:.3g}",
             f"components: {self.components.shape} array, asked for rank {self.rank}",
             f"       nit: {self.nit}    seconds: {self.seconds:.3f}",
         ]
@@ -118,11 +120,17 @@ class Budget:
     ----------
     max_seconds : float or None
     noise : float
-        Relative Frobenius norm of the noise that the tensor carries; 0 asks for an exact fit.
+        Relative residual at which a fit reaches the noise; 0 asks for an exact fit.
+    level : float
+        Relative Frobenius norm of that noise: above ``noise``, as a fit takes part of it.
+    estimate : bool
+        Whether nobody knows the noise: a fit that is not exact may then stand all the same.
     """
 
     max_seconds: float | None = None
     noise: float = 0.0
+    level: float = 0.0
+    estimate: bool = False
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -211,17 +219,20 @@ def finish(
         rows, weights = rows * np.sign(weights)[:, None], np.abs(weights)
 
     residual = relative_residual(tensor, rows, weights)
-    beats_null = budget.noise == 0.0 or residual < null_residual(dim, rank, order)
-    success = bool(residual <= budget.target and beats_null)
+    exact = residual <= EXACT_FIT
+    reaches = residual <= budget.noise
+    success = exact or (reaches and residual < null_bar(dim, rank, order))
     unique = uniqueness_class(dim, rank, order) if success else "unknown"
     if success:
         status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
         message = _success_message(status, residual, order, dim, rank)
-    elif residual <= budget.target:
+        if not exact:
+            message += f" That is what noise of {budget.level:.2g} of the tensor's norm leaves."
+    elif reaches:
         status = Status.BELOW_NOISE
         message = (
             f"The residual {residual:.2g} reaches the noise level, but {rank} terms fit a tensor "
-            "without structure as well: nothing was found. Lower the rank or the noise."
+            "without structure nearly as well: nothing was found. Lower the rank or the noise."
         )
     elif status is Status.STAGNATED and _cancelling(rows, weights, tensor.norm()):
         status = Status.DEGENERATE
@@ -243,6 +254,7 @@ def finish(
         method=method.name,
         order=order,
         rank=rank,
+        noise=0.0 if exact else budget.level,
     )
 
 
@@ -263,14 +275,6 @@ def relative_residual(tensor: SymmetricTensor, rows: np.ndarray, weights: np.nda
     fitted = FactoredTensor(rows, weights, tensor.order)
     squared = norm**2 - 2.0 * tensor.inner(fitted) + fitted.norm() ** 2
     return max(float(np.sqrt(max(squared, 0.0))) / norm, RESIDUAL_FLOOR)
-
-
-def null_residual(dim: int, rank: int, order: int) -> float:
-    """Relative residual that ``rank`` terms leave of a Gaussian tensor, by the measured law."""
-    from tdlab.theory import r_id
-
-    filled = min(rank / r_id(dim, order), 1.0)
-    return (1.0 - filled) ** (NULL_EXPONENT / 2)
 
 
 def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any, cast
 
 import numpy as np
 
 from tdlab import _kernels
-from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
+from tdlab.algorithms._noise import residual_under, settle
+from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
@@ -35,8 +37,11 @@ def decompose(
         A name of `tdlab.methods`; ``"auto"`` chooses by dimension and rank.
     rng : Generator, int or None
     noise : float, optional
-        Relative Frobenius norm of the noise that ``tensor`` carries; a fit to that level counts
-        as success where it beats a tensor without structure. None asks for an exact fit.
+        |noise|_F / |tensor|_F; 0 asks for an exact fit. A least-squares fit of r terms leaves
+        noise sqrt(1 - r d / N) of it, N = C(d+k-1, k): a fit to that level counts as success
+        where it beats a tensor without structure. None estimates it: where no fit is exact, one
+        stands whose remainder looks like noise and whose components a second run finds again.
+        Only ``"auto"`` looks for that before its budget ends.
     max_seconds : float, optional
         Stops the method (status ``time-limit``); compilation does not count. Results are
         reproducible only where the method ends by itself.
@@ -72,7 +77,10 @@ def decompose(
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     generator = np.random.default_rng(rng)
     _kernels.warm_up()
-    budget = Budget(max_seconds=limit, noise=level)
+    # Where a fit has as many parameters as there are entries, it reaches any noise.
+    goal = residual_under(level, tensor.dim, rank, tensor.order)
+    goal = max(goal, EXACT_FIT) if level else 0.0
+    budget = Budget(max_seconds=limit, noise=goal, level=level, estimate=noise is None)
     reason = _refusal(method, tensor, rank)
     # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
     tensor = cast(SymmetricTensor, tensor)
@@ -86,7 +94,11 @@ def decompose(
             status=Status.UNSUPPORTED,
             message=reason,
         )
-    return method.run(tensor, rank, rng=generator, budget=budget)
+    result = method.run(tensor, rank, rng=generator, budget=budget)
+    settles = budget.estimate and not getattr(method, "settles_noise", False)
+    if settles and not result.success and isinstance(tensor, SymmetricTensor):
+        result = settle(method, tensor, result, generator, budget)
+    return dataclasses.replace(result, seconds=budget.seconds)
 
 
 def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -> str:

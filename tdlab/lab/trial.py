@@ -140,6 +140,7 @@ def run_trial(task: Task) -> TrialResult:
         task.rank,
         method=task.method,
         rng=method_rng,
+        noise=0.0,
         max_seconds=left,
         **dict(task.options),
     )

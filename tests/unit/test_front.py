@@ -63,7 +63,7 @@ def test_noise_counts_only_where_the_fit_beats_the_null():
     noisy = tdlab.DenseTensor(
         array + tdlab.gaussian_tensor(10, norm=0.1 * np.linalg.norm(array), rng=1).dense()
     )
-    exact = tdlab.decompose(noisy, 8, "lm", rng=0)
+    exact = tdlab.decompose(noisy, 8, "lm", rng=0, noise=0.0)
     assert not exact.success
     found = tdlab.decompose(noisy, 8, "lm", rng=0, noise=0.1)
     assert found.success and tdlab.match(found.components, truth, threshold=0.97).recovered == 1.0
