@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tdlab.algorithms.base import Budget
+from tdlab.tensors.arrays import Array, row_dots, to_numpy
 
 
 def random_units(count: int, dim: int, rng: np.random.Generator) -> np.ndarray:
@@ -14,29 +15,33 @@ def random_units(count: int, dim: int, rng: np.random.Generator) -> np.ndarray:
     return unit(rng.standard_normal((count, dim)))
 
 
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows over their norms."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300)
+def unit(rows: Array) -> Array:
+    """Rows over their norms; rows of zeros stay."""
+    return rows / (row_dots(rows, rows)[:, None] ** 0.5 + 1e-150)
 
 
 def power_steps(
-    action: Callable[[np.ndarray], np.ndarray],
+    action: Callable[[Array], Array],
     rows: np.ndarray,
     steps: int,
     budget: Budget,
     *,
     shift: float = 0.0,
     block: int = 4096,
+    lift: Callable[[np.ndarray], Array] = np.asarray,
 ) -> np.ndarray:
-    """``steps`` of x <- normalise(T(x, x, .) + shift x) for unit rows, in blocks of memory."""
+    """``steps`` of x <- normalise(T(x, x, .) + shift x) for unit rows, in blocks of memory.
+
+    ``lift`` takes a block to the array library and device of ``action``.
+    """
     out = np.array(rows)
     for first in range(0, len(rows), block):
-        part = out[first : first + block]
+        part = lift(out[first : first + block])
         for _ in range(steps):
             if budget.expired:
                 return out
             part = unit(action(part) + shift * part)
-        out[first : first + block] = part
+        out[first : first + block] = to_numpy(part)
     return out
 
 

@@ -1,6 +1,7 @@
 """Penalised damped Gauss-Newton descent at order 3: the state of one start, and its moves.
 
 Solves     min_W 1/2 |sum_i w_i^{(x)3} - T|^2 + mu P(|w_1|, ..., |w_r|) from given rows
+Arrays     of the library that the rows come in: NumPy with numba kernels, torch, CuPy
 Cost       a step: one MTTKRP, one r x r Gram matrix, about 25 products of 6 r^2 d flops, these in
            single precision while far from an exact fit
 Sources    Levenberg (1944); Marquardt (1963); Nielsen (1999) for the damping
@@ -13,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
-from tdlab._kernels.gauss_newton import gauss_newton_cg, gram_powers
+from tdlab.algorithms._step import gauss_newton_cg, gram_powers
 from tdlab.algorithms.base import Budget
+from tdlab.tensors.arrays import Array, cast, diagonal, inner, row_dots
 
 # Squared relative residuals. Below the first the Gram-form loss is rounding error; from the second
 # on it is too rounded for a gain ratio and steps are taken as they come, and one accurate step
@@ -25,22 +28,22 @@ NEARLY_EXACT = 1e-9
 CERTAIN = 1e-5
 _STIFFNESS = 0.1
 
-Penalty = Callable[[np.ndarray, float], tuple[float, np.ndarray, np.ndarray]]
+Penalty = Callable[[Array, float], tuple[float, Array, Array]]
 
 
-def ridge(norms_sq: np.ndarray, mu: float) -> tuple[float, np.ndarray, np.ndarray]:
+def ridge(norms_sq: Array, mu: float) -> tuple[float, Array, Array]:
     """P = sum |w|^6 / 2, the squared coefficients: value, e = mu g^2, h = mu g (Gauss-Newton)."""
     square = norms_sq * norms_sq
     return 0.5 * mu * float(square @ norms_sq), mu * square, mu * norms_sq
 
 
-def nuclear(norms_sq: np.ndarray, mu: float) -> tuple[float, np.ndarray, np.ndarray]:
+def nuclear(norms_sq: Array, mu: float) -> tuple[float, Array, Array]:
     """P = sum |w|^3, the coefficients: value, e = mu g^1/2, h = mu / (2 g^1/2)."""
-    root = np.sqrt(norms_sq)
-    return mu * float(norms_sq @ root), mu * root, 0.5 * mu / np.maximum(root, 1e-150)
+    root = norms_sq**0.5
+    return mu * float(norms_sq @ root), mu * root, 0.5 * mu / (root + 1e-150)
 
 
-def equal(norms_sq: np.ndarray, mu: float) -> tuple[float, np.ndarray, np.ndarray]:
+def equal(norms_sq: Array, mu: float) -> tuple[float, Array, Array]:
     """The ridge, and the spread of the coefficients at a fixed weight: for ones that agree.
 
     P = ridge + s/2 sum (|w|^3 - mean)^2 / mu: the derivative through the mean vanishes, so e gains
@@ -50,14 +53,14 @@ def equal(norms_sq: np.ndarray, mu: float) -> tuple[float, np.ndarray, np.ndarra
     value, e, h = ridge(norms_sq, mu)
     if mu == 0.0:
         return value, e, h
-    root = np.sqrt(norms_sq)
+    root = norms_sq**0.5
     coefficients = norms_sq * root
-    mean = coefficients.mean()
+    mean = array_namespace(norms_sq).mean(coefficients)
     spread = coefficients - mean
     return (
         value + 0.5 * _STIFFNESS * float(spread @ spread),
         e + _STIFFNESS * spread * root,
-        h + _STIFFNESS * (2.0 * norms_sq - 0.5 * mean / np.maximum(root, 1e-150)),
+        h + _STIFFNESS * (2.0 * norms_sq - 0.5 * mean / (root + 1e-150)),
     )
 
 
@@ -99,11 +102,15 @@ class Descent:
     penalty : Penalty
     history : list of float
         Relative residuals, a stage or a step each.
+    unit : bool
+        Keep all rows of one common norm, chosen to minimise the ridge-penalised loss: then the
+        path restricts that of the ridge to equal coefficients, 1/(1 + mu) on orthogonal rows.
+        A polish ends it.
     """
 
-    mttkrp: Callable[[np.ndarray], np.ndarray]
+    mttkrp: Callable[[Array], Array]
     norm_sq: float
-    rows: np.ndarray
+    rows: Array
     effort: Effort
     penalty: Penalty = ridge
     history: list[float] = field(default_factory=list)
@@ -114,7 +121,7 @@ class Descent:
     def __post_init__(self) -> None:
         self._take(self._evaluate(self.rows, 1.0))
 
-    def reset(self, rows: np.ndarray, mu: float, unit: bool = False) -> None:
+    def reset(self, rows: Array, mu: float, unit: bool = False) -> None:
         """Go to other rows, with a fresh damping; unit rows get the norm that suits ``mu``."""
         self.unit = unit
         self._take(self._evaluate(rows, mu))
@@ -127,27 +134,27 @@ class Descent:
 
     def penalised(self, mu: float) -> float:
         """Loss with the penalty at weight mu."""
-        return self.loss + self.penalty(np.diag(self.gram), mu)[0]
+        return self.loss + self.penalty(diagonal(self.gram), mu)[0]
 
     @property
-    def pull(self) -> np.ndarray:
+    def pull(self) -> Array:
         """<w_i, -gradient> / 3 of each row without penalty: how much more of it the tensor asks."""
-        return np.einsum("ij,ij->i", self.product - self.squared @ self.rows, self.rows)
+        return row_dots(self.product - self.squared @ self.rows, self.rows)
 
-    def _evaluate(self, rows: np.ndarray, mu: float) -> tuple[Any, ...]:
+    def _evaluate(self, rows: Array, mu: float) -> tuple[Any, ...]:
         if self.unit:
-            rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+            rows = rows / row_dots(rows, rows)[:, None] ** 0.5
         product = self.mttkrp(rows)
         gram = rows @ rows.T
         squared, cubes = gram_powers(gram)
         if self.unit:
             # min over a of a^2 1'G^{o3}1 / 2 - a <W, B> + mu r a^2 / 2, kept positive.
-            common = max(float(np.vdot(rows, product)) / (cubes + mu * len(rows)), 0.01)
-            size = np.cbrt(common)
+            common = max(inner(rows, product) / (cubes + mu * rows.shape[0]), 0.01)
+            size = float(np.cbrt(common))
             rows, product, gram = size * rows, size**2 * product, size**2 * gram
             squared, cubes = size**4 * squared, common**2 * cubes
         # |sum w^3 - T|^2 = 1' G^{o3} 1 - 2 <W, B> + |T|^2.
-        loss = 0.5 * (cubes - 2.0 * float(np.vdot(rows, product)) + self.norm_sq)
+        loss = 0.5 * (cubes - 2.0 * inner(rows, product) + self.norm_sq)
         return rows, gram, squared, product, max(loss, 0.0)
 
     def _take(self, point: tuple[Any, ...]) -> None:
@@ -155,37 +162,38 @@ class Descent:
 
     def step(self, mu: float, cg_steps: int, tolerance: float, single: bool, floor: float) -> None:
         """One Levenberg-Marquardt step on loss + mu P, taken if it lowers that."""
-        value, e, h = self.penalty(np.diag(self.gram), mu)
+        value, e, h = self.penalty(diagonal(self.gram), mu)
         minus_gradient = self.product - self.squared @ self.rows - e[:, None] * self.rows
         if self.unit:
             # Curvature of the sphere: the radial pull per squared norm; half the Gauss-Newton
             # diagonal bounds it, so that the form stays positive.
-            norms_sq = np.diag(self.gram)
-            e = np.maximum(self.pull / norms_sq, -0.5 * norms_sq**2)
-        kind = np.float32 if single else np.float64
+            norms_sq = diagonal(self.gram)
+            e = array_namespace(e).maximum(self.pull / norms_sq, -0.5 * norms_sq**2)
         # Single precision halves the cost of the products; the step is only a proposal, and its
         # gain is measured in double.
-        change, decrease, _ = gauss_newton_cg(
-            self.rows.astype(kind),
-            self.gram.astype(kind),
-            e.astype(kind),
-            h.astype(kind),
-            minus_gradient.astype(kind),
-            kind(self.damping),
+        change, decrease = gauss_newton_cg(
+            cast(self.rows, single),
+            cast(self.gram, single),
+            cast(e, single),
+            cast(h, single),
+            cast(minus_gradient, single),
+            self.damping,
             cg_steps,
             tolerance,
             self.unit,
         )
+        change = cast(change, single=False)
         self.effort.steps -= 1
         trial = self._evaluate(self.rows + change, mu)
         new_loss = trial[4]
-        new_value = self.penalty(np.diag(trial[1]), mu)[0]
+        new_value = self.penalty(diagonal(trial[1]), mu)[0]
         # Gradient and Hessian were divided by 3, so the model's decrease is 3 times the kernel's.
         fall = self.loss + value - new_loss - new_value
         gain = fall / (3.0 * decrease) if decrease > 0 else -1.0
         rounded = mu == 0.0 and new_loss < NEARLY_EXACT * self.norm_sq
         if not (gain > 0.0 or rounded):
-            self.damping *= self.growth
+            # Steps vanish long before; beyond 1e38 the damping would overflow single precision.
+            self.damping = min(self.damping * self.growth, 1e30)
             self.growth *= 2.0
             return
         self._take(trial)

@@ -1,10 +1,11 @@
 """The default: methods from the cheapest that may work to the strongest, each answer verified.
 
 Solves     any order-3 tensor that one of its methods solves
-Method     ``jennrich`` for rank <= dim; a few quick starts of ``homotopy``; ``koszul-young`` to
-           about 1.75 dim; ``homotopy`` with the penalty that stands unequal coefficients; the slow
-           ``homotopy``. An answer is taken when it fits; a method that cannot take the rank is
-           passed over
+Method     ``jennrich`` for rank <= dim; to rank 3.3 dim a few quick starts of ``homotopy``,
+           ``koszul-young`` (to about 1.75 dim) and ``homotopy`` with the penalty that stands
+           unequal coefficients; then slow ``homotopy``, turn by turn for equal coefficients and
+           for any. An answer is taken when it fits; a method that cannot take the rank is passed
+           over
 Guarantee  that of ``koszul-young`` within its range; none beyond
 Cost       that of the method that fits, and the failed attempts before it: milliseconds for the
            first, less than the last one's budget for all
@@ -18,15 +19,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms.base import Budget, Decomposition, Method
+from tdlab.algorithms._noise import under_noise
+from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method
 from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
-# Beyond it the joint kernel, (d^2/2)^2 doubles and O(d^6) flops, costs more than it is worth.
-_LARGEST_KOSZUL_YOUNG = 80
+# Beyond it Koszul-Young's joint kernel, (d^2/2)^2 doubles and O(d^6) flops, costs more than it is
+# worth, and quick paths succeed to higher ranks.
+_LARGE = 80
+# Steps of the first slow attempt.
+_FIRST_TURN = 2000
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,16 @@ class Auto:
     Parameters
     ----------
     steps : int
-        Gauss-Newton steps of the last and slowest attempt: the budget where nothing fits.
+        Gauss-Newton steps of all slow attempts together: the budget where nothing fits.
     """
 
     name: ClassVar[str] = "auto"
     orders: ClassVar[tuple[int, ...]] = (3,)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "that of koszul-young to about 1.75 dim"
     cost: ClassVar[str] = "that of the methods it runs"
     source: ClassVar[str] = "this library"
+    settles_noise: ClassVar[bool] = True
 
     steps: int = 20000
 
@@ -53,35 +59,45 @@ class Auto:
 
     def reach(self, dim: int, order: int) -> int:
         """The furthest of its methods."""
-        return max(method.reach(dim, order) or 0 for method in self._ladder(dim))
+        return max(method.reach(dim, order) or 0 for method in self._ladder(dim, dim))
 
     def limit(self, dim: int, order: int) -> None:
         """Any rank."""
         return None
 
-    def _ladder(self, dim: int) -> list[Method]:
-        ladder: list[Method] = [
-            Jennrich(),
-            # Three paths of 24, 40 and 40 stages: what succeeds at once succeeds here.
-            Homotopy(steps=min(250, self.steps)),
+    def _ladder(self, dim: int, rank: int) -> list[Method]:
+        ladder: list[Method] = [Jennrich()]
+        if rank <= 3.3 * dim or dim >= _LARGE:
+            # Three paths of up to 40 stages: what succeeds at once succeeds here.
+            ladder.append(Homotopy(steps=min(250, self.steps)))
             # Collinear components and widely unequal coefficients, up to about 1.75 dim.
-            KoszulYoung(),
-            Homotopy(penalty="nuclear", steps=min(500, self.steps)),
-            Homotopy(steps=self.steps),
-        ]
-        if dim > _LARGEST_KOSZUL_YOUNG:
-            ladder.pop(2)
+            if dim <= _LARGE:
+                ladder.append(KoszulYoung())
+            ladder.append(Homotopy(penalty="nuclear", steps=min(500, self.steps)))
+        # Whether the coefficients agree does not show before the fit is exact (near the counting
+        # bound those of a failed fit agree anyway), so both paths get their turns, each twice as
+        # long as the last: at most four times the cost of the better one alone.
+        left, turn = self.steps, min(_FIRST_TURN, (self.steps + 1) // 2)
+        while left > 0:
+            for penalty in ("equal", "ridge"):
+                if left > 0:
+                    ladder.append(Homotopy(penalty=penalty, steps=min(turn, left)))
+                    left -= turn
+            turn *= 2
         return ladder
 
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         tried: list[Decomposition] = []
-        for method in self._ladder(tensor.dim):
+        for method in self._ladder(tensor.dim, rank):
             limit = method.limit(tensor.dim, tensor.order)
             if limit is not None and rank > limit:
                 continue
-            tried.append(method.run(tensor, rank, rng=rng, budget=budget))
+            result = method.run(tensor, rank, rng=rng, budget=budget)
+            if result.residual > EXACT_FIT:
+                result = under_noise(method, tensor, result, rng, budget, tried)
+            tried.append(result)
             if tried[-1].success or budget.expired:
                 break
         best = min(tried, key=lambda result: result.residual)

@@ -12,6 +12,7 @@ Sources    this library; the penalties are the tensor's nuclear norm, ridge on i
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,6 +22,7 @@ from tdlab.algorithms._descent import PENALTIES, Descent, Effort
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.arrays import Array, diagonal, to_numpy
 
 _HOT = 0.1
 # Weight at which cycles compare states: there the penalised loss orders them by how many true
@@ -89,7 +91,7 @@ class Homotopy:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         # At unit mean squared coefficient the penalty weights mean the same for every tensor.
-        scale = tensor.norm() / np.sqrt(rank)
+        scale = tensor.norm() / float(np.sqrt(rank))
         effort = Effort(budget, self.steps)
         history: list[float] = []
         best: Descent | None = None
@@ -101,7 +103,7 @@ class Homotopy:
             run = Descent(
                 lambda rows: tensor.mttkrp(rows) / scale,
                 float(rank),
-                _random_rows(rank, tensor.dim, rng),
+                tensor.lift(_random_rows(rank, tensor.dim, rng)),
                 effort,
                 PENALTIES["ridge" if fast and self.penalty == "equal" else self.penalty],
                 history,
@@ -112,27 +114,30 @@ class Homotopy:
                 exact = run.polish(6)
             else:
                 run.anneal(_schedule(stages, 1.0, _COLD))
-                exact = self._cycles(run, rng)
+                exact = self._cycles(run, tensor.lift, rng)
             starts += 1
             if best is None or run.loss < best.loss:
                 best = run
             if exact or best.residual_sq <= budget.noise**2:
                 break
         late = budget.expired
+        rows = None if best is None else to_numpy(best.rows)
         return finish(
             self,
             tensor,
             rank,
             budget,
-            components=None if best is None else best.rows,
-            weights=None if best is None else scale * np.linalg.norm(best.rows, axis=1) ** 3,
+            components=rows,
+            weights=None if rows is None else scale * np.linalg.norm(rows, axis=1) ** 3,
             status=Status.TIME_LIMIT if late else Status.STAGNATED,
             message=_advice(rank, tensor.dim, starts, late),
             nit=self.steps - effort.steps,
             history=tuple(history),
         )
 
-    def _cycles(self, run: Descent, rng: np.random.Generator) -> bool:
+    def _cycles(
+        self, run: Descent, lift: Callable[[np.ndarray], Array], rng: np.random.Generator
+    ) -> bool:
         """Thermal cycles from an annealed start; True once the fit is exact.
 
         A cycle that lowers the penalised loss at the cold end is kept, another undone.
@@ -156,7 +161,9 @@ class Homotopy:
                 idle += 1
             if idle >= self.patience or run.effort.spent:
                 break
-            run.reset(_renew(kept, score, count, rng), _HOT, unit=self.norms == "unit")
+            run.reset(
+                lift(_renew(to_numpy(kept), score, count, rng)), _HOT, unit=self.norms == "unit"
+            )
             run.anneal(weights)
         run.reset(kept, 0.0)
         return run.polish()
@@ -206,7 +213,9 @@ def _shortness(run: Descent) -> np.ndarray:
     A component that is not in T is paid for by others that cancel it, so the penalty keeps it
     short.
     """
-    return run.pull if run.unit else np.log(np.maximum(np.diag(run.gram), 1e-300))
+    if run.unit:
+        return to_numpy(run.pull)
+    return np.log(np.maximum(to_numpy(diagonal(run.gram)), 1e-300))
 
 
 def _renew(rows: np.ndarray, score: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

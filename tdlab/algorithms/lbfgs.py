@@ -18,6 +18,7 @@ from tdlab.algorithms._descent import Descent, Effort
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.arrays import Array, inner, row_dots, to_numpy
 
 # The line search sees only rounding below this squared relative residual, so the end is left to
 # Gauss-Newton, which converges quadratically from there.
@@ -71,12 +72,12 @@ class LBFGS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
-        scale = tensor.norm() / np.sqrt(rank)
+        scale = tensor.norm() / float(np.sqrt(rank))
 
-        def mttkrp(rows: np.ndarray) -> np.ndarray:
+        def mttkrp(rows: Array) -> Array:
             return tensor.mttkrp(rows) / scale
 
-        start = _Start(mttkrp, float(rank), self.norms == "unit", budget)
+        start = _Start(mttkrp, tensor.lift, float(rank), self.norms == "unit", budget)
         history: list[float] = []
         for _ in range(self.restarts):
             # Free rows begin at coefficient 1/2, where the loss is flat in no direction.
@@ -92,9 +93,11 @@ class LBFGS:
         rows = start.rows
         if start.residual_sq < _NEARLY_EXACT:
             effort = Effort(budget, _POLISH_STEPS)
-            polished = Descent(mttkrp, float(rank), rows, effort, history=history, damping=1e-6)
+            polished = Descent(
+                mttkrp, float(rank), tensor.lift(rows), effort, history=history, damping=1e-6
+            )
             polished.polish()
-            rows = polished.rows
+            rows = to_numpy(polished.rows)
         late = budget.expired
         return finish(
             self,
@@ -120,7 +123,8 @@ class _Stopped(Exception):
 class _Start:
     """The best rows over all starts, and what the objective needs."""
 
-    mttkrp: Callable[[np.ndarray], np.ndarray]
+    mttkrp: Callable[[Array], Array]
+    lift: Callable[[np.ndarray], Array]
     norm_sq: float
     unit: bool
     budget: Budget
@@ -139,18 +143,18 @@ class _Start:
         recent: list[float] = []
 
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            point = flat.reshape(rows.shape)
+            point = self.lift(flat.reshape(rows.shape))
             loss, gradient, found = (self._unit if self.unit else self._free)(point)
             self.count += 1
             if loss < self.loss:
-                self.loss, self.rows = loss, found
+                self.loss, self.rows = loss, to_numpy(found).copy()
             recent.append(loss)
             stagnated = (
                 len(recent) > _PATIENCE and min(recent[-_PATIENCE:]) > 0.9 * recent[-_PATIENCE - 1]
             )
             if self.residual_sq < _NEARLY_EXACT or stagnated or self.budget.expired:
                 raise _Stopped
-            return loss, gradient.ravel()
+            return loss, to_numpy(gradient).ravel()
 
         options = {"maxcor": memory, "maxiter": evaluations, "maxfun": evaluations}
         try:
@@ -164,15 +168,15 @@ class _Start:
         except _Stopped:
             return
 
-    def _free(self, rows: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    def _free(self, rows: Array) -> tuple[float, Array, Array]:
         """Loss and gradient 3 ((G o G) W - B) at free rows."""
         gram = rows @ rows.T
         squared = gram * gram
         product = self.mttkrp(rows)
-        loss = 0.5 * float(np.vdot(squared, gram) - 2.0 * np.vdot(rows, product) + self.norm_sq)
-        return loss, 3.0 * (squared @ rows - product), rows.copy()
+        loss = 0.5 * (inner(squared, gram) - 2.0 * inner(rows, product) + self.norm_sq)
+        return loss, 3.0 * (squared @ rows - product), rows
 
-    def _unit(self, rows: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    def _unit(self, rows: Array) -> tuple[float, Array, Array]:
         """Loss and gradient for the directions of ``rows`` at the best common coefficient.
 
         a = <T, S> / |S|^2 with S = sum u^{(x)3} is eliminated (variable projection): the loss
@@ -180,13 +184,13 @@ class _Start:
         enter through u = v / |v|, so the gradient is projected to the tangent space and divided
         by |v|.
         """
-        norms = np.linalg.norm(rows, axis=1)[:, None]
+        norms = row_dots(rows, rows)[:, None] ** 0.5
         units = rows / norms
         gram = units @ units.T
         squared = gram * gram
         product = self.mttkrp(units)
-        along = float(np.vdot(units, product))
-        scale = along / float(np.vdot(squared, gram))
+        along = inner(units, product)
+        scale = along / inner(squared, gram)
         gradient = 3.0 * scale * (scale * (squared @ units) - product)
-        gradient -= np.einsum("ij,ij->i", gradient, units)[:, None] * units
-        return 0.5 * (self.norm_sq - scale * along), gradient / norms, np.cbrt(scale) * units
+        gradient = gradient - row_dots(gradient, units)[:, None] * units
+        return 0.5 * (self.norm_sq - scale * along), gradient / norms, float(np.cbrt(scale)) * units

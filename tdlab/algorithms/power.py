@@ -74,13 +74,15 @@ class Power:
     ) -> Decomposition:
         found, weights = np.empty((0, tensor.dim)), np.empty(0)
         history: list[float] = []
-        shift = self.shift * tensor.norm() / np.sqrt(rank)
+        shift = self.shift * tensor.norm() / float(np.sqrt(rank))
         for _ in range(self.rounds):
             need = rank - len(found)
             rest = deflate(tensor, found, weights)
             count = self.starts or min(4 * need, 512)
             starts = random_units(count, tensor.dim, rng)
-            rows = power_steps(rest.mttkrp, starts, self.iterations, budget, shift=shift)
+            rows = power_steps(
+                rest.mttkrp, starts, self.iterations, budget, shift=shift, lift=rest.lift
+            )
             values = rest.evaluate(rows)
             new = rows[distinct(rows, values, _SAME, -(-need // 2))]
             found = np.vstack([found, new])

@@ -7,11 +7,12 @@ the same lines decompose an array, a network of 10^4 hidden units, or an estimat
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tdlab.errors import InputError, check_integer
+from tdlab.tensors.arrays import row_dots
 
 if TYPE_CHECKING:
     from scipy.sparse.linalg import LinearOperator
@@ -78,9 +79,13 @@ class SymmetricTensor(ABC):
     def _flat_apply(self, vector: np.ndarray, rows: int) -> np.ndarray:
         """(d^rows, d^(order-rows)) flattening times a vector of length d^(order-rows)."""
 
+    def lift(self, array: np.ndarray) -> Any:
+        """The array in the library and on the device where this tensor computes: NumPy here."""
+        return array
+
     def evaluate(self, vectors: np.ndarray) -> np.ndarray:
         """T(v, ..., v) for each row v of a (b, d) array: a (b,) array."""
-        return np.einsum("ij,ij->i", self.mttkrp(vectors), vectors)
+        return row_dots(self.mttkrp(vectors), vectors)
 
     def inner(self, other: SymmetricTensor) -> float:
         """Frobenius inner product with another symmetric tensor of the same shape."""

@@ -7,10 +7,13 @@ MTTKRP     (F W^T)^{k-1} diag(a) W: 4 r r' d flops for r' vectors at any order
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 
 from tdlab.errors import check_array, check_integer
+from tdlab.tensors.arrays import array_home, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
 
 _BLOCK_DOUBLES = 2**22  # 32 MiB of Gram rows at a time
@@ -22,6 +25,8 @@ class FactoredTensor(SymmetricTensor):
     Parameters
     ----------
     components : (r, d) array, one w_i a row, of any norm
+        NumPy, or an array of torch or CuPy on any device: then MTTKRPs, and the methods that work
+        through Gram matrices (``homotopy``, ``lbfgs``, ``power``), compute there, in float64.
     weights : (r,) array, optional
         Coefficients a_i of any sign; ones if not given.
     order : int
@@ -42,7 +47,9 @@ class FactoredTensor(SymmetricTensor):
         weights: np.ndarray | list[float] | None = None,
         order: int = 3,
     ) -> None:
-        self.components = np.array(check_array("components", components, ("r", "d")))
+        home = array_home(components)
+        given_rows = components if home is None else to_numpy(components)
+        self.components = np.array(check_array("components", given_rows, ("r", "d")))
         rank, self.dim = self.components.shape
         given = np.ones(rank) if weights is None else weights
         self.weights = np.array(check_array("weights", given, (rank,)))
@@ -50,6 +57,25 @@ class FactoredTensor(SymmetricTensor):
         self.components.flags.writeable = False
         self.weights.flags.writeable = False
         self._norm: float | None = None
+        self._home = home
+        self._held = None if home is None else (self.lift(self.components), self.lift(self.weights))
+
+    def lift(self, array: np.ndarray) -> Any:
+        """The array in the library and on the device of the components it was made from."""
+        if self._home is None:
+            return array
+        xp, device = self._home
+        return xp.asarray(np.array(array), dtype=xp.float64, device=device)
+
+    def to(self, device: str) -> FactoredTensor:
+        """The same tensor held by torch on a device, as "cuda" or "cpu".
+
+        Raises
+        ------
+        InputError
+            If torch is not installed, or has no such device.
+        """
+        return FactoredTensor(torch_array(self.components, device), self.weights, self.order)
 
     @property
     def rank(self) -> int:
@@ -58,20 +84,25 @@ class FactoredTensor(SymmetricTensor):
 
     def norm(self) -> float:
         if self._norm is None:
-            squared = float(self.weights @ self.evaluate(self.components))
+            components, weights = self._held or (self.components, self.weights)
+            squared = float(weights @ self.evaluate(components))
             self._norm = float(np.sqrt(max(squared, 0.0)))
         return self._norm
 
-    def mttkrp(self, factors: np.ndarray) -> np.ndarray:
-        factors = self._check_factors(factors)
-        out = np.empty(factors.shape)
-        for rows in _blocks(len(factors), self.rank):
-            gram = factors[rows] @ self.components.T
-            power = gram.copy()
+    def mttkrp(self, factors: Any) -> Any:
+        components, weights = self.components, self.weights
+        if self._held is not None and not isinstance(factors, np.ndarray):
+            components, weights = self._held
+        else:
+            factors = self._check_factors(factors)
+        xp = array_namespace(factors)
+        out = xp.empty_like(factors)
+        for rows in _blocks(factors.shape[0], self.rank):
+            gram = factors[rows, :] @ components.T
+            power = gram * weights
             for _ in range(self.order - 2):
                 power *= gram
-            power *= self.weights
-            out[rows] = power @ self.components
+            out[rows, :] = power @ components
         return out
 
     def contract(self, *vectors: np.ndarray) -> np.ndarray:
@@ -95,7 +126,11 @@ class FactoredTensor(SymmetricTensor):
 
     def rotate(self, rotation: np.ndarray) -> FactoredTensor:
         rotation = check_array("rotation", rotation, ("d'", self.dim))
-        return FactoredTensor(self.components @ rotation.T, self.weights, self.order)
+        return self._like(self.components @ rotation.T, self.weights)
+
+    def _like(self, components: np.ndarray, weights: np.ndarray) -> FactoredTensor:
+        """Another tensor of this order, held where this one is."""
+        return FactoredTensor(self.lift(components), weights, self.order)
 
     def _flat_apply(self, vector: np.ndarray, rows: int) -> np.ndarray:
         columns = self.order - rows

@@ -28,10 +28,8 @@ def deflate(tensor: SymmetricTensor, rows: np.ndarray, weights: np.ndarray) -> S
     if len(rows) == 0:
         return tensor
     if isinstance(tensor, FactoredTensor):
-        return FactoredTensor(
-            np.vstack([tensor.components, rows]),
-            np.concatenate([tensor.weights, -weights]),
-            tensor.order,
+        return tensor._like(
+            np.vstack([tensor.components, rows]), np.concatenate([tensor.weights, -weights])
         )
     known = FactoredTensor(rows, weights, tensor.order)
     return DenseTensor._trusted(tensor.dense() - known.dense())

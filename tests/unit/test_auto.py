@@ -44,10 +44,17 @@ def test_the_cheapest_method_that_fits_ends_it():
 def test_a_failure_tells_the_whole_story():
     null = tdlab.gaussian_tensor(8, rng=0)
     result = tdlab.decompose(null, 10, rng=0, steps=600)
-    assert not result.success and result.message.count("homotopy (residual") == 3
+    assert not result.success and result.message.count("homotopy (residual") == 4
     assert "koszul-young (residual" in result.message
     assert result.nit > 600
 
 
 def test_large_dimensions_never_meet_the_dense_kernel():
-    assert "koszul-young" not in {method.name for method in Auto()._ladder(300)}
+    assert "koszul-young" not in {method.name for method in Auto()._ladder(300, 400)}
+    assert "koszul-young" in {method.name for method in Auto()._ladder(30, 40)}
+
+
+def test_slow_attempts_share_the_steps():
+    for steps in (1, 2, 700, 20000):
+        slow = Auto(steps=steps)._ladder(20, 74)[1:]
+        assert sum(method.steps for method in slow) == steps
