@@ -17,13 +17,13 @@ def orthogonal(rng):
 def test_tensorly_power_is_what_tensorly_does(rng):
     from tensorly.decomposition import symmetric_parafac_power_iteration
 
-    truth = rng.standard_normal((4, 6))
+    truth = rng.standard_normal((2, 6))
     tensor = tdlab.FactoredTensor(truth)
-    result = tdlab.decompose(tensor, 4, "tensorly-power", rng=3)
+    result = tdlab.decompose(tensor, 2, "tensorly-power", rng=3)
     np.random.seed(np.random.default_rng(3).integers(2**32))  # noqa: NPY002
-    weights, factor = symmetric_parafac_power_iteration(tensor.dense() / tensor.norm(), 4)
-    np.testing.assert_allclose(result.components, factor.T, atol=1e-12)
-    np.testing.assert_allclose(result.weights, tensor.norm() * weights, rtol=1e-10)
+    weights, factor = symmetric_parafac_power_iteration(tensor.dense() / tensor.norm(), 2)
+    np.testing.assert_allclose(result.components, factor.T, atol=1e-8)
+    np.testing.assert_allclose(result.weights, tensor.norm() * weights, rtol=1e-8)
     # Deflation of biased directions does not fit, and the result says so.
     assert not result.success and "not orthogonal" in result.message
 
