@@ -62,8 +62,15 @@ class Power:
         check_real("method 'power', option 'shift'", self.shift, 0.0)
 
     def reach(self, dim: int, order: int) -> int:
-        """Half the dimension: a cautious claim for iid components, not a measured reach."""
-        return max(dim // 2, 1)
+        """1.8 dim: with least squares, at least half of the trials recovered every component.
+
+        Measured on iid components, 6 trials a cell, up to ranks 18, 40, 60 at d = 10, 20, 30. The
+        raw fixed points alone reach no rank above 1: .08 and .03 of r = d components were within
+        cosine .99 at d = 10 and 20.
+        """
+        if not self.refine:
+            return 1
+        return int(1.8 * dim) if dim >= 10 else max(dim // 2, 1)
 
     def limit(self, dim: int, order: int) -> None:
         """Any rank."""
