@@ -35,9 +35,15 @@ class _Duration(click.ParamType):
 @click.option(
     "--time-limit", type=_Duration(), help="Begin no trial after that, such as 30m or 2h."
 )
+@click.option("--device", default="cpu", help="cpu (default), or a device of torch such as cuda.")
 @click.option("--dry-run", is_flag=True, help="Print cells, trials, memory and predicted hours.")
 def command(
-    spec: str, store: Path | None, workers: int | None, time_limit: float | None, dry_run: bool
+    spec: str,
+    store: Path | None,
+    workers: int | None,
+    time_limit: float | None,
+    device: str,
+    dry_run: bool,
 ) -> None:
     """Run the trials of SPEC that its store does not have yet.
 
@@ -58,7 +64,9 @@ def command(
         return
     progress = make_progress()
     try:
-        result = run(scan, path, workers=workers, max_seconds=time_limit, progress=progress)
+        result = run(
+            scan, path, workers=workers, max_seconds=time_limit, device=device, progress=progress
+        )
     except Interrupted:
         raise KeyboardInterrupt(
             f"interrupted; {path} keeps the {progress.done} trials of this run, and the same "

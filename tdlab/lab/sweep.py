@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from tdlab.errors import check_integer, check_real
 from tdlab.lab.bundled import find_spec
 from tdlab.lab.cells import Cell
@@ -20,6 +22,7 @@ from tdlab.lab.spec import ScanSpec, read_spec
 from tdlab.lab.store import Store, open_store
 from tdlab.lab.trial import Task, TrialResult
 from tdlab.lab.writer import StoreWriter
+from tdlab.tensors.arrays import torch_array
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -47,6 +50,7 @@ def run(
     *,
     workers: int | None = None,
     max_seconds: float | None = None,
+    device: str = "cpu",
     progress: Progress | None = None,
 ) -> Store:
     """Run the trials of a scan that its store does not have yet.
@@ -61,6 +65,10 @@ def run(
         Processes; as many as there are processors, if not given. It does not change any result.
     max_seconds : float, optional
         Begin no trial after that; a later run does the rest.
+    device : str
+        "cpu", or a device of torch such as "cuda": there the methods that work through Gram
+        matrices compute with torch, and give the numbers of NumPy to about nine digits. It is
+        recorded with the run; trials of other runs in the store are reused all the same.
     progress : Progress, optional
 
     Returns
@@ -86,15 +94,26 @@ def run(
     workers = check_integer("workers", cpu_count() if workers is None else workers, 1)
     limit = float("inf") if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     stop_at = time.monotonic() + limit
+    if device != "cpu":
+        torch_array(np.zeros(1), device)  # refuses what is not there before anything is written
 
     with StoreWriter(path) as writer:
-        ids = writer.begin(spec, workers)
+        ids = writer.begin(spec, workers, device)
         flags = writer.stored(ids, spec.trials)
         todo = len(ids) * spec.trials - sum(flag.count(1) for flag in flags)
         if todo:
             with _signals() as received:
                 ended = _run_missing(
-                    writer, spec, ids, flags, min(workers, todo), stop_at, received, progress, todo
+                    writer,
+                    spec,
+                    ids,
+                    flags,
+                    min(workers, todo),
+                    stop_at,
+                    device,
+                    received,
+                    progress,
+                    todo,
                 )
             writer.finish(ended)
             if ended == "interrupted":
@@ -111,6 +130,7 @@ def _run_missing(
     flags: list[bytearray],
     workers: int,
     stop_at: float,
+    device: str,
     received: list[int],
     progress: Progress | None,
     todo: int,
@@ -129,12 +149,13 @@ def _run_missing(
                 if time.monotonic() >= stop_at:
                     late = True
                     return
-                yield (cell_id, index), Task.of(cells[cell_id], index)
+                yield (cell_id, index), Task.of(cells[cell_id], index, device)
 
     if progress:
         progress.begin(spec, todo)
     try:
-        with Pool[tuple[int, int]](workers, warm_up_tasks(spec), worker_memory(workers)) as pool:
+        warm_up = warm_up_tasks(spec, device)
+        with Pool[tuple[int, int]](workers, warm_up, worker_memory(workers)) as pool:
             for finished in pool.run(missing()):
                 if finished:
                     writer.commit(finished)
@@ -151,13 +172,18 @@ def _run_missing(
     return "time-limit" if late else "done"
 
 
-def warm_up_tasks(spec: ScanSpec) -> tuple[Task, ...]:
+def warm_up_tasks(spec: ScanSpec, device: str = "cpu") -> tuple[Task, ...]:
     """Small trials, one a method and order, that load and compile what the scan will use."""
     found: dict[tuple[str, int], Task] = {}
     for cell in spec.cells:
         # Iid rows exist at every rank, and rank 2 at dim 4 is within the range of every method.
         task = replace(
-            Task.of(cell, 0), ensemble="sphere", dim=4, rank=2, null=False, time_limit=5.0
+            Task.of(cell, 0, device),
+            ensemble="sphere",
+            dim=4,
+            rank=2,
+            null=False,
+            time_limit=5.0,
         )
         found.setdefault((task.method, task.order), task)
     return tuple(found.values())

@@ -45,6 +45,8 @@ class Task:
         Names of the two random streams.
     index : int
     time_limit : float
+    device : str
+        Where the tensor computes: "cpu" with NumPy, anything else with torch.
     """
 
     coefficients: tuple[float, ...]
@@ -60,9 +62,10 @@ class Task:
     method_digest: str
     index: int
     time_limit: float
+    device: str = "cpu"
 
     @classmethod
-    def of(cls, cell: Cell, index: int) -> Task:
+    def of(cls, cell: Cell, index: int, device: str = "cpu") -> Task:
         """Trial ``index`` of a cell."""
         return cls(
             coefficients=cell.problem.coefficients,
@@ -78,6 +81,7 @@ class Task:
             method_digest=cell.method_digest,
             index=index,
             time_limit=cell.time_limit,
+            device=device,
         )
 
 
@@ -134,6 +138,8 @@ def run_trial(task: Task) -> TrialResult:
     tensor = network.hermite_tensor(task.order)
     if task.null:
         tensor = gaussian_tensor(task.dim, task.order, tensor.norm(), rng=instance_rng)
+    if task.device != "cpu":
+        tensor = tensor.to(task.device)
     left = max(task.time_limit - (time.perf_counter() - started), 0.0)
     result = decompose(
         tensor,

@@ -127,9 +127,9 @@ class StoreWriter:
             raise
         return connection
 
-    def begin(self, spec: ScanSpec, workers: int) -> list[int]:
+    def begin(self, spec: ScanSpec, workers: int, device: str = "cpu") -> list[int]:
         """Record a run and its cells; return the store's id of every cell of the specification."""
-        record = json.dumps(provenance())
+        record = json.dumps({**provenance(), "device": device})
         with explained(self.path):
             execute = self._connection.execute
             execute("BEGIN IMMEDIATE")

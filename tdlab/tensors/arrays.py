@@ -23,6 +23,14 @@ def array_home(array: Array) -> tuple[Any, Any] | None:
     return array_namespace(array), device(array)
 
 
+def lifted(array: np.ndarray, home: tuple[Any, Any] | None) -> Array:
+    """A float64 copy in another library and on its device; the array itself where home is None."""
+    if home is None:
+        return array
+    xp, where = home
+    return xp.asarray(np.array(array), dtype=xp.float64, device=where)
+
+
 def to_numpy(array: Array) -> np.ndarray:
     """The array in main memory."""
     if is_torch_array(array):

@@ -79,6 +79,14 @@ class SymmetricTensor(ABC):
     def _flat_apply(self, vector: np.ndarray, rows: int) -> np.ndarray:
         """(d^rows, d^(order-rows)) flattening times a vector of length d^(order-rows)."""
 
+    @abstractmethod
+    def to(self, device: str) -> SymmetricTensor:
+        """The same tensor held by torch on a device, as "cuda" or "cpu", in float64.
+
+        There MTTKRPs, and with them the methods that work through Gram matrices (``homotopy``,
+        ``lbfgs``, ``power``), compute. Raises `InputError` where torch or the device is missing.
+        """
+
     def lift(self, array: np.ndarray) -> Any:
         """The array in the library and on the device where this tensor computes: NumPy here."""
         return array

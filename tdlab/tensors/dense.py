@@ -11,14 +11,17 @@ import math
 from typing import Any
 
 import numpy as np
+from array_api_compat import array_namespace
 from scipy.linalg import get_blas_funcs
 
 from tdlab._kernels import khatri_rao
 from tdlab.errors import InputError, check_array, check_integer, check_real
+from tdlab.tensors.arrays import array_home, lifted, torch_array
 from tdlab.tensors.base import SymmetricTensor
 
 _PANEL_DOUBLES = 2**16  # 512 KiB of Khatri-Rao rows: half a level-2 cache
 _MAX_PANEL_RANK = 512
+_HELD_DOUBLES = 2**26  # 512 MiB of Khatri-Rao rows on another device
 _SYMMETRY_TOLERANCE = 1e-8
 _dgemm: Any = get_blas_funcs("gemm", dtype=np.float64)
 
@@ -72,6 +75,15 @@ class DenseTensor(SymmetricTensor):
         self.dim = array.shape[0]
         self._norm = float(np.linalg.norm(self._array))
         self._packed: np.ndarray | None = None
+        self._held: Any = None
+
+    def to(self, device: str) -> DenseTensor:
+        tensor = DenseTensor._trusted(self._array)
+        tensor._held = torch_array(self._array, device)
+        return tensor
+
+    def lift(self, array: np.ndarray) -> Any:
+        return lifted(array, None if self._held is None else array_home(self._held))
 
     def norm(self) -> float:
         return self._norm
@@ -80,7 +92,9 @@ class DenseTensor(SymmetricTensor):
         self._check_bytes(max_bytes)
         return self._array
 
-    def mttkrp(self, factors: np.ndarray) -> np.ndarray:
+    def mttkrp(self, factors: Any) -> Any:
+        if self._held is not None and not isinstance(factors, np.ndarray):
+            return self._held_mttkrp(factors)
         factors = self._check_factors(factors)
         if self.order == 3:
             return self._packed_mttkrp(factors)
@@ -95,6 +109,20 @@ class DenseTensor(SymmetricTensor):
             while partial.shape[0] > self.dim:
                 partial = np.einsum("ajr,rj->ar", partial.reshape(-1, self.dim, len(part)), part)
             out[first : first + chunk] = partial.T
+        return out
+
+    def _held_mttkrp(self, factors: Any) -> Any:
+        """B = KR(W) T_(1) with the rows of KR(W) = w (x) ... (x) w formed in blocks."""
+        flat = array_namespace(factors).reshape(self._held, (self.dim, -1)).T
+        out = array_namespace(factors).empty_like(factors)
+        block = max(1, _HELD_DOUBLES // flat.shape[0])
+        for first in range(0, factors.shape[0], block):
+            part = factors[first : first + block, :]
+            power = part
+            for _ in range(self.order - 2):
+                power = power[:, :, None] * part[:, None, :]
+                power = array_namespace(power).reshape(power, (part.shape[0], -1))
+            out[first : first + block, :] = power @ flat
         return out
 
     def _packed_mttkrp(self, factors: np.ndarray) -> np.ndarray:

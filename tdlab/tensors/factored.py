@@ -13,7 +13,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from tdlab.errors import check_array, check_integer
-from tdlab.tensors.arrays import array_home, to_numpy, torch_array
+from tdlab.tensors.arrays import array_home, lifted, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
 
 _BLOCK_DOUBLES = 2**22  # 32 MiB of Gram rows at a time
@@ -62,19 +62,9 @@ class FactoredTensor(SymmetricTensor):
 
     def lift(self, array: np.ndarray) -> Any:
         """The array in the library and on the device of the components it was made from."""
-        if self._home is None:
-            return array
-        xp, device = self._home
-        return xp.asarray(np.array(array), dtype=xp.float64, device=device)
+        return lifted(array, self._home)
 
     def to(self, device: str) -> FactoredTensor:
-        """The same tensor held by torch on a device, as "cuda" or "cpu".
-
-        Raises
-        ------
-        InputError
-            If torch is not installed, or has no such device.
-        """
         return FactoredTensor(torch_array(self.components, device), self.weights, self.order)
 
     @property

@@ -1,5 +1,7 @@
 """Gram-form methods on arrays of other libraries: the same source, the same numbers."""
 
+from typing import Any
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -29,7 +31,8 @@ def test_the_kernel_and_its_twin_take_the_same_steps(rng, asarray, tangent):
     rows, right = rng.standard_normal((2, 9, 6))
     e, h = rng.uniform(0, 1, (2, 9)) * (0.0 if tangent else 1.0)
     given = (rows, rows @ rows.T, e, h, right)
-    X, decrease, _ = gauss_newton_cg(*given, 0.2, 12, 1e-3, tangent)
+    kernel: Any = gauss_newton_cg
+    X, decrease, _ = kernel(*given, 0.2, 12, 1e-3, tangent)
     for arrays in (given, tuple(asarray(a) for a in given)):
         step, fall = any_gauss_newton_cg(*arrays, 0.2, 12, 1e-3, tangent)
         np.testing.assert_allclose(to_numpy(step), X, atol=1e-12)
@@ -48,6 +51,18 @@ def test_actions_equal_those_on_numpy(rng, asarray, order):
     np.testing.assert_allclose(there.mttkrp(rows), here.mttkrp(rows), rtol=1e-15)
     assert there.norm() == pytest.approx(here.norm(), rel=1e-13)
     assert there.inner(here) == pytest.approx(here.inner(here), rel=1e-12)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_a_dense_tensor_computes_on_a_device_as_in_memory(rng, order):
+    pytest.importorskip("torch")
+    here = tdlab.gaussian_tensor(6, order, rng=rng)
+    there = here.to("cpu:0")
+    rows = rng.standard_normal((5, 6))
+    image = there.mttkrp(there.lift(rows))
+    assert type(image).__module__ == "torch"
+    np.testing.assert_allclose(to_numpy(image), here.mttkrp(rows), rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(there.mttkrp(rows), here.mttkrp(rows))
 
 
 @pytest.mark.parametrize("unit", [False, True])

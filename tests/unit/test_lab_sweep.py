@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 import tdlab
@@ -78,3 +79,23 @@ def test_prediction_counts_what_is_missing_and_writes_nothing(tmp_path):
     tdlab.run(parse_spec(SPEC), path, workers=1)
     cost = predict(parse_spec(SPEC.replace("trials = 2", "trials = 5")), path, workers=1)
     assert (cost.missing, cost.measured) == (6, 4)
+
+
+def test_a_device_changes_where_not_what(tmp_path):
+    pytest.importorskip("torch")
+    spec = parse_spec(
+        SPEC.replace('"jennrich"', '"homotopy"\nsteps = 200\n[[method]]\nname = "power"').replace(
+            "ranks = [2, 3]", "ranks = [3]\nnull = true"
+        )
+    )
+    here = tdlab.run(spec, tmp_path / "here.db", workers=1)
+    there = tdlab.run(spec, tmp_path / "there.db", workers=1, device="cpu:0")
+    assert set(trials(there)["outcome"]) == {"recovered", "measured"}
+    pd.testing.assert_frame_equal(trials(there), trials(here), rtol=1e-3, atol=1e-7)
+    assert [run["provenance"]["device"] for run in there.runs()] == ["cpu:0"]
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(InputError, match="device: got 'nowhere'"):
+        tdlab.run(parse_spec(SPEC), tmp_path / "none.db", device="nowhere")
+    assert list(tmp_path.iterdir()) == []
