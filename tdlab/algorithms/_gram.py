@@ -125,6 +125,8 @@ def _gauss_newton_step(
     # Solve more tightly as the gradient vanishes, for superlinear convergence at the end.
     stop = inner * min(1e-2, float(np.linalg.norm(half_gradient))) ** 2
     for _ in range(cg_steps):
+        if inner == 0.0:
+            break  # the rows fit to the last bit
         image = curvature(direction) + damping * direction
         length = inner / np.vdot(direction, image)
         step = step + length * direction

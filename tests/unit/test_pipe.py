@@ -1,14 +1,18 @@
 """PIPE: many random components, found directly."""
 
+import numpy as np
 import pytest
 
 import tdlab
+from tdlab.algorithms._gram import refine
+from tdlab.algorithms.base import Budget
 
 
+@pytest.mark.parametrize(("dim", "rank"), [(20, 44), (40, 151)])
 @pytest.mark.parametrize("seed", range(2))
-def test_recovers_random_components_beyond_twice_the_dimension(seed):
-    rows = tdlab.sample_network(20, 44, "He3", "sphere", rng=seed).weights
-    result = tdlab.decompose(tdlab.FactoredTensor(rows), 44, "pipe", rng=seed)
+def test_recovers_random_components_beyond_twice_the_dimension(dim, rank, seed):
+    rows = tdlab.sample_network(dim, rank, "He3", "sphere", rng=seed).weights
+    result = tdlab.decompose(tdlab.FactoredTensor(rows), rank, "pipe", rng=seed)
     assert result.success and tdlab.match(result.components, rows).recovered == 1.0
 
 
@@ -18,3 +22,11 @@ def test_recovers_at_three_halves_power_scale(dim, rank):
     rows = tdlab.sample_network(dim, rank, "He3", "sphere", rng=0).weights
     result = tdlab.decompose(tdlab.FactoredTensor(rows), rank, "pipe", rng=0)
     assert result.success and tdlab.match(result.components, rows).recovered == 1.0
+
+
+def test_least_squares_from_an_exact_fit_stays_there():
+    # The gradient is zero to the last bit, so that a conjugate-gradient step has no length.
+    rows, weights, squared = refine(tdlab.FactoredTensor(np.eye(4)), np.eye(4), Budget())
+    np.testing.assert_allclose(rows, np.eye(4), atol=1e-12)
+    np.testing.assert_allclose(weights, 1.0)
+    assert squared <= 1e-15
