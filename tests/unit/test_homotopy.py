@@ -100,7 +100,8 @@ def test_the_end_of_a_unit_path_frees_the_norms():
 def test_failures_say_why():
     # Sym(a, a, b) has rank 3 and border rank 2: two terms approach it only by cancelling.
     a, b = np.eye(4)[:2]
-    array = sum(np.einsum("i,j,k->ijk", *p) for p in ((a, a, b), (a, b, a), (b, a, a)))
+    parts = [np.einsum("i,j,k->ijk", *p) for p in ((a, a, b), (a, b, a), (b, a, a))]
+    array = np.sum(parts, axis=0)
     result = tdlab.decompose(array, 2, "lm", rng=0, noise=0.0)
     assert result.status is tdlab.Status.DEGENERATE and "cancel" in result.message
 
