@@ -14,7 +14,7 @@ def command(store: Path) -> None:
 
     Works read-only, also while a run writes the store.
     """
-    from tdlab.cli.tables import duration, text_table, threshold_table
+    from tdlab.cli.tables import duration, exponent_table, text_table, threshold_table
     from tdlab.lab.store import open_store
     from tdlab.lab.trial import OUTCOMES
 
@@ -51,3 +51,6 @@ def command(store: Path) -> None:
     )
     click.echo()
     click.echo(threshold_table(counts))
+    exponents = exponent_table(counts)
+    if exponents:
+        click.echo(f"\n{exponents}")

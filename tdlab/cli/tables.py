@@ -43,6 +43,28 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
+def exponent_table(counts: Sequence[CellCounts]) -> str:
+    """Exponents and local slopes by problem and method; empty where no curve has two dims."""
+    from tdlab.lab.summary import exponent_rows
+
+    rows = []
+    for row in exponent_rows(counts):
+        fit, drift = "", ""
+        if row["exponent"] is not None:
+            fit = f"{row['exponent']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+        if row["drift_exponent"] is not None:
+            drift = f"{row['drift_exponent']:.2f} [{row['drift_low']:.2f}, {row['drift_high']:.2f}]"
+        if fit or row["slopes"]:
+            rows.append([row["problem"], row["method"], fit, drift, row["slopes"]])
+    if not rows:
+        return ""
+    header = ["problem", "method", "r* = c d^a", "with drift", "local slopes (error)"]
+    if not any(row[3] for row in rows):
+        header.pop(3)
+        rows = [row[:3] + row[4:] for row in rows]
+    return text_table(header, rows)
+
+
 def threshold_table(counts: Sequence[CellCounts]) -> str:
     """Thresholds by problem, method and dimension, and what went wrong."""
     from tdlab.lab.summary import threshold_rows

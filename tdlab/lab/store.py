@@ -260,6 +260,23 @@ class Store:
 
         return pd.DataFrame(threshold_rows(self.counts())).astype({"n": "Int64"})
 
+    def exponents(self) -> pd.DataFrame:
+        """r* = c d^exponent of each problem and method, with its interval and local slopes.
+
+        ``slopes`` lists the exponent between neighbouring dimensions and its standard error;
+        ``drift_*`` is the fit c d^exponent (1 + b/d) beside it. A fit needs four dimensions.
+        """
+        import pandas as pd
+
+        from tdlab.lab.summary import exponent_rows
+
+        columns = [
+            "problem", "method", "n", "dims", "exponent", "low", "high", "prefactor", "between",
+            "drift_exponent", "drift_low", "drift_high", "status", "slopes", "message",
+        ]  # fmt: skip
+        rows = exponent_rows(self.counts())
+        return pd.DataFrame(rows, columns=pd.Index(columns)).astype({"n": "Int64"})
+
 
 def open_store(path: str | Path) -> Store:
     """Open a store for reading, also one that a run is writing.

@@ -1,11 +1,14 @@
-"""From counts to thresholds: one row for each problem, method and dimension."""
+"""From counts to thresholds and exponents: one row a dimension, one row a curve."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tdlab.lab.store import CENSORED, CellCounts
+
+if TYPE_CHECKING:
+    from tdlab.stats.threshold import Threshold
 
 
 def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
@@ -14,32 +17,11 @@ def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
     Only contiguous prefixes of the indices count. Cells outside the method's range, exceptions
     and null twins enter no threshold; timeouts, memory and crashes enter as censored trials.
     """
-    from tdlab.stats.threshold import estimate
-
-    groups: dict[tuple[Any, ...], list[CellCounts]] = {}
-    for cell in counts:
-        if not cell.null:
-            key = (cell.curve, cell.problem, cell.n, cell.method, cell.dim)
-            groups.setdefault(key, []).append(cell)
-    first: dict[str, int] = {}
-    for position, key in enumerate(groups):
-        first.setdefault(key[0], position)
     rows = []
-    # Curve by curve in the order of the specification, dimensions ascending.
-    for key in sorted(groups, key=lambda key: (first[key[0]], key[-1])):
-        (_, problem, n, method, dim), cells = key, groups[key]
-        ranks, successes, trials, timeouts = [], [], [], []
-        for cell in sorted(cells, key=lambda cell: cell.rank):
-            censored = sum(cell.prefix[outcome] for outcome in CENSORED)
-            ended = cell.prefix["recovered"] + cell.prefix["failed"]
-            if ended + censored:
-                ranks.append(cell.rank)
-                successes.append(cell.prefix["recovered"])
-                trials.append(ended + censored)
-                timeouts.append(censored)
+    for (_, problem, n, method, dim), cells in _by_dimension(counts):
+        found, trials, timeouts = _threshold(cells)
         row: dict[str, Any] = {"problem": problem, "method": method, "dim": dim, "n": n}
-        if ranks:
-            found = estimate(ranks, successes, trials, timeouts=timeouts)
+        if found is not None:
             row.update(
                 r_star=found.estimate,
                 low=found.lower,
@@ -53,9 +35,86 @@ def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
                 status="unsupported" if unsupported else "too-few-trials",
             )  # fmt: skip
         row.update(
-            trials=sum(trials),
-            timeouts=sum(timeouts),
+            trials=trials,
+            timeouts=timeouts,
             errors=sum(cell.outcomes["error"] for cell in cells),
         )
         rows.append(row)
     return rows
+
+
+def exponent_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
+    """Fit r* = c d^alpha on every curve; the local slopes stand also where a fit is refused.
+
+    A curve has one problem, method and n, and no row at a single dimension.
+    """
+    from tdlab.stats.scaling import fit_exponent
+
+    curves: dict[tuple[Any, ...], list[tuple[int, Threshold]]] = {}
+    for (curve, problem, n, method, dim), cells in _by_dimension(counts):
+        found, _, _ = _threshold(cells)
+        points = curves.setdefault((curve, problem, n, method), [])
+        if found is not None:
+            points.append((dim, found))
+    rows = []
+    for (_, problem, n, method), points in curves.items():
+        if len(points) < 2:
+            continue
+        fit = fit_exponent([dim for dim, _ in points], [found for _, found in points])
+        rows.append(
+            {
+                "problem": problem,
+                "method": method,
+                "n": n,
+                "dims": len(points),
+                "exponent": fit.estimate,
+                "low": fit.lower,
+                "high": fit.upper,
+                "prefactor": fit.prefactor,
+                "between": fit.between,
+                "drift_exponent": None if fit.drift is None else fit.drift.estimate,
+                "drift_low": None if fit.drift is None else fit.drift.lower,
+                "drift_high": None if fit.drift is None else fit.drift.upper,
+                "status": fit.status.value,
+                "slopes": "; ".join(
+                    f"{s.low_dim}-{s.high_dim}: {s.estimate:.2f} ({s.error:.2f})"
+                    for s in fit.slopes
+                ),
+                "message": fit.message,
+            }
+        )
+    return rows
+
+
+def _by_dimension(
+    counts: Iterable[CellCounts],
+) -> list[tuple[tuple[Any, ...], list[CellCounts]]]:
+    """Cells of (curve, problem, n, method, dim), in the specification's order, dims ascending."""
+    groups: dict[tuple[Any, ...], list[CellCounts]] = {}
+    for cell in counts:
+        if not cell.null:
+            key = (cell.curve, cell.problem, cell.n, cell.method, cell.dim)
+            groups.setdefault(key, []).append(cell)
+    first: dict[str, int] = {}
+    for position, key in enumerate(groups):
+        first.setdefault(key[0], position)
+    ordered = sorted(groups, key=lambda key: (first[key[0]], key[-1]))
+    return [(key, sorted(groups[key], key=lambda cell: cell.rank)) for key in ordered]
+
+
+def _threshold(cells: list[CellCounts]) -> tuple[Threshold | None, int, int]:
+    """The threshold of cells that differ in rank, and the trials and timeouts behind it."""
+    from tdlab.stats.threshold import estimate
+
+    ranks, successes, trials, timeouts = [], [], [], []
+    for cell in cells:
+        censored = sum(cell.prefix[outcome] for outcome in CENSORED)
+        ended = cell.prefix["recovered"] + cell.prefix["failed"]
+        if ended + censored:
+            ranks.append(cell.rank)
+            successes.append(cell.prefix["recovered"])
+            trials.append(ended + censored)
+            timeouts.append(censored)
+    if not ranks:
+        return None, 0, 0
+    return estimate(ranks, successes, trials, timeouts=timeouts), sum(trials), sum(timeouts)
