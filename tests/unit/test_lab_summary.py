@@ -48,7 +48,7 @@ def test_a_single_dimension_has_a_threshold_and_no_exponent():
 def test_censored_trials_widen_the_threshold_both_ways():
     plain, censored = (list(scan([12], lambda d: 40)) for _ in range(2))
     for cell in censored:
-        share = cell.prefix["failed"] // 8
+        share = cell.prefix["failed"] // 5
         cell.prefix.update(failed=cell.prefix["failed"] - share, timeout=share)
     row, wide = threshold_rows(plain)[0], threshold_rows(censored)[0]
     assert wide["timeouts"] > 0 and wide["low"] <= row["low"] and wide["high"] > row["high"]
