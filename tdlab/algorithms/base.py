@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
 from tdlab.algorithms._noise import null_bar
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 from tdlab.theory import uniqueness_class
+
+if TYPE_CHECKING:
+    from tensorly.cp_tensor import CPTensor
 
 # Squares expanded through Gram matrices bottom out at 1e-16 |T|^2: below this a residual is noise.
 RESIDUAL_FLOOR = 1e-8
@@ -85,6 +88,10 @@ class Decomposition:
     def tensor(self) -> FactoredTensor:
         """T_hat as a `FactoredTensor`; raises `InputError` if there are no components."""
         return FactoredTensor(self.components, self.weights, self.order)
+
+    def to_tensorly(self) -> CPTensor:
+        """T_hat as a tensorly ``CPTensor``; raises `InputError` if there are no components."""
+        return self.tensor().to_tensorly()
 
     def weights_norms(self) -> np.ndarray:
         """|a_i|^{1/k}, the norms of the rows w_i of T_hat = sum_i +-w_i^{(x)k}: a (k,) array."""

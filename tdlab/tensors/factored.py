@@ -7,7 +7,7 @@ MTTKRP     (F W^T)^{k-1} diag(a) W: 4 r r' d flops for r' vectors at any order
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from array_api_compat import array_namespace
@@ -15,6 +15,10 @@ from array_api_compat import array_namespace
 from tdlab.errors import check_array, check_integer
 from tdlab.tensors.arrays import array_home, lifted, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
+from tdlab.tensors.cp import read_cp, write_tensorly
+
+if TYPE_CHECKING:
+    from tensorly.cp_tensor import CPTensor
 
 _BLOCK_DOUBLES = 2**22  # 32 MiB of Gram rows at a time
 
@@ -66,6 +70,18 @@ class FactoredTensor(SymmetricTensor):
 
     def to(self, device: str) -> FactoredTensor:
         return FactoredTensor(torch_array(self.components, device), self.weights, self.order)
+
+    @classmethod
+    def from_cp(cls, cp: Any) -> FactoredTensor:
+        """From a tensorly ``CPTensor``, a pyttb ``ktensor`` or a pair (weights, factors).
+
+        Raises `InputError` unless the modes agree up to scale and sign: see `tdlab.tensors.cp`.
+        """
+        return cls(*read_cp(cp))
+
+    def to_tensorly(self) -> CPTensor:
+        """As a tensorly ``CPTensor``: weights (r,) and ``order`` equal factors (d, r)."""
+        return write_tensorly(to_numpy(self.components), to_numpy(self.weights), self.order)
 
     @property
     def rank(self) -> int:
