@@ -1,8 +1,9 @@
-"""Damped Gauss-Newton steps for order 3 in Gram form: preconditioned conjugate gradients, fused.
+"""Damped Gauss-Newton steps in Gram form: preconditioned conjugate gradients, fused.
 
-A product with the Gauss-Newton form takes two matrix products and one pass over r x r and r x d
-numbers: with K = [G o G + diag(e + damping), 2 (G + diag h) o (W P^T)] and V = [P; W] it is K V.
-6 r^2 d flops, and 8 r^2 + 5 r d numbers moved.
+For sum_i s_i w_i^{(x)k} with fixed signs s, S = s s^T, A = S o G^{o(k-1)} and C = (k-1) S o
+G^{o(k-2)}, a product with the Gauss-Newton form (over k) takes two matrix products and one pass
+over r x r and r x d numbers: with K = [A + diag(e + damping), (C + (k-1) diag h) o (W P^T)] and
+V = [P; W] it is K V. 6 r^2 d flops, and 8 r^2 + 5 r d numbers moved.
 """
 
 import numba
@@ -10,15 +11,18 @@ import numpy as np
 
 
 @numba.njit(cache=True, fastmath=True)
-def gauss_newton_cg(rows, gram, e, h, minus_gradient, damping, max_steps, tolerance, tangent=False):
-    """Solve (H + damping) X = b, H X = (G o G + diag e) X + 2 ((G + diag h) o (W X^T)) W.
+def gauss_newton_cg(
+    rows, signs, order, gram, e, h, minus_gradient, damping, max_steps, tolerance, tangent
+):
+    """Solve (H + damping) X = b, H X = (A + diag e) X + ((C + (k-1) diag h) o (W X^T)) W.
 
     b is ``minus_gradient`` and X starts at 0; it ends when the residual norm, in the
     preconditioner's metric, has fallen by ``tolerance``, or after ``max_steps`` products.
     Preconditioned by the inverses of the d x d diagonal blocks, alpha_i I + c_i w_i w_i^T with
-    alpha = g^2 + e + damping and c = 2 (g + h), by Sherman-Morrison. With ``tangent`` every row of
-    X stays orthogonal to its row of W: the same formula at c = infinity projects, and a direction
-    built from projected residuals never leaves the tangent space.
+    alpha = g^(k-1) + e + damping and c = (k-1) (g^(k-2) + h), by Sherman-Morrison.
+    With ``tangent`` every row of X stays orthogonal to its row of W: the same formula at
+    c = infinity projects, and a direction built from projected residuals never leaves the tangent
+    space.
 
     Returns X (r, d), the decrease -<grad, X> - <X, H X>/2 of the model, and the products done. The
     Galerkin property <X, (H + damping) X> = -<grad, X> gives the decrease without another product.
@@ -36,13 +40,16 @@ def gauss_newton_cg(rows, gram, e, h, minus_gradient, damping, max_steps, tolera
     correction = np.empty(rank, dtype)
     for i in range(rank):
         for j in range(rank):
-            wide[i, j] = gram[i, j] * gram[i, j]
-            coupling[i, j] = 2 * gram[i, j]
+            low = signs[i] * signs[j]
+            for _ in range(order - 2):
+                low *= gram[i, j]
+            wide[i, j] = low * gram[i, j]
+            coupling[i, j] = (order - 1) * low
         g = gram[i, i]
-        coupling[i, i] += 2 * h[i]
+        coupling[i, i] += (order - 1) * h[i]
         wide[i, i] += e[i] + damping
-        alpha = g * g + e[i] + damping
-        c = 2 * (g + h[i])
+        alpha = wide[i, i]
+        c = coupling[i, i]
         inverse[i] = 1 / alpha
         correction[i] = inverse[i] / g if tangent else c / (alpha * (alpha + c * g))
     direction = tall[:rank]
@@ -101,16 +108,19 @@ def gauss_newton_cg(rows, gram, e, h, minus_gradient, damping, max_steps, tolera
 
 
 @numba.njit(cache=True, fastmath=True)
-def gram_powers(gram):
-    """G o G and the sum of G o G o G, in one pass."""
-    squared = np.empty_like(gram)
+def gram_powers(gram, signs, order):
+    """S o G^{o(k-1)} and the sum of S o G^{ok}, in one pass."""
+    wide = np.empty_like(gram)
     total = 0.0
     for i in range(gram.shape[0]):
         for j in range(gram.shape[1]):
             g = gram[i, j]
-            squared[i, j] = g * g
-            total += g * g * g
-    return squared, total
+            power = signs[i] * signs[j]
+            for _ in range(order - 1):
+                power *= g
+            wide[i, j] = power
+            total += power * g
+    return wide, total
 
 
 def warm_up() -> None:
@@ -118,5 +128,5 @@ def warm_up() -> None:
     for kind in (np.float32, np.float64):
         rows = np.eye(2, dtype=kind)
         ones = np.ones(2, dtype=kind)
-        gauss_newton_cg(rows, rows, ones, ones, rows, kind(0.1), 1, 0.1)
-    gram_powers(np.eye(2))
+        gauss_newton_cg(rows, ones, 3, rows, ones, ones, rows, kind(0.1), 1, 0.1, False)
+    gram_powers(np.eye(2), np.ones(2), 3)

@@ -1,6 +1,7 @@
-"""Penalised damped Gauss-Newton descent at order 3: the state of one start, and its moves.
+"""Penalised damped Gauss-Newton descent: the state of one start, and its moves.
 
-Solves     min_W 1/2 |sum_i w_i^{(x)3} - T|^2 + mu P(|w_1|, ..., |w_r|) from given rows
+Solves     min_W 1/2 |sum_i s_i w_i^{(x)k} - T|^2 + mu P(|w_1|, ..., |w_r|) from given rows, with
+           fixed signs s (ones at odd orders, where w absorbs them)
 Arrays     of the library that the rows come in: NumPy with numba kernels, torch, CuPy
 Cost       a step: one MTTKRP, one r x r Gram matrix, about 25 products of 6 r^2 d flops, these in
            single precision while far from an exact fit
@@ -9,6 +10,7 @@ Sources    Levenberg (1944); Marquardt (1963); Nielsen (1999) for the damping
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,9 +18,11 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace
 
+from tdlab.algorithms._polish import coefficient_signs
 from tdlab.algorithms._step import gauss_newton_cg, gram_powers
 from tdlab.algorithms.base import Budget
-from tdlab.tensors.arrays import Array, cast, diagonal, inner, row_dots
+from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.arrays import Array, cast, diagonal, inner, row_dots, to_numpy
 
 # Squared relative residuals. Below the first the Gram-form loss is rounding error; from the second
 # on it is too rounded for a gain ratio and steps are taken as they come, and one accurate step
@@ -28,39 +32,46 @@ NEARLY_EXACT = 1e-9
 CERTAIN = 1e-5
 _STIFFNESS = 0.1
 
-Penalty = Callable[[Array, float], tuple[float, Array, Array]]
+Penalty = Callable[[Array, float, int], tuple[float, Array, Array]]
 
 
-def ridge(norms_sq: Array, mu: float) -> tuple[float, Array, Array]:
-    """P = sum |w|^6 / 2, the squared coefficients: value, e = mu g^2, h = mu g (Gauss-Newton)."""
-    square = norms_sq * norms_sq
-    return 0.5 * mu * float(square @ norms_sq), mu * square, mu * norms_sq
+def ridge(norms_sq: Array, mu: float, order: int) -> tuple[float, Array, Array]:
+    """P = sum |w|^2k / 2, the squared coefficients: value, e = mu g^(k-1), h = mu g^(k-2).
+
+    That h is Gauss-Newton's; the exact one is twice as large.
+    """
+    low = mu * norms_sq ** (order - 2)
+    e = low * norms_sq
+    return 0.5 * float(e @ norms_sq), e, low
 
 
-def nuclear(norms_sq: Array, mu: float) -> tuple[float, Array, Array]:
-    """P = sum |w|^3, the coefficients: value, e = mu g^1/2, h = mu / (2 g^1/2)."""
-    root = norms_sq**0.5
-    return mu * float(norms_sq @ root), mu * root, 0.5 * mu / (root + 1e-150)
+def nuclear(norms_sq: Array, mu: float, order: int) -> tuple[float, Array, Array]:
+    """P = sum |w|^k, the coefficients: value, e = mu g^(k/2-1), h = mu (k-2)/(k-1) g^(k/2-2)."""
+    e = mu * norms_sq ** (0.5 * order - 1.0)
+    h = (order - 2) / (order - 1) * e / (norms_sq + 1e-300)
+    return float(e @ norms_sq), e, h
 
 
-def equal(norms_sq: Array, mu: float) -> tuple[float, Array, Array]:
+def equal(norms_sq: Array, mu: float, order: int) -> tuple[float, Array, Array]:
     """The ridge, and the spread of the coefficients at a fixed weight: for ones that agree.
 
-    P = ridge + s/2 sum (|w|^3 - mean)^2 / mu: the derivative through the mean vanishes, so e gains
-    s (c - mean) g^1/2, and its derivative by g adds s (2 g - mean / (2 g^1/2)) to h. Measured on
-    equal coefficients, s = .05 to .2 do equally well. Without penalty (mu = 0) the spread is free.
+    P = ridge + s/2 sum (|w|^k - mean)^2 / mu: the derivative through the mean vanishes, so e gains
+    s (c - mean) g^(k/2-1), and its derivative by g adds 2 s/(k-1) times ((k-1) g^(k-2) - (k/2-1)
+    mean g^(k/2-2)) to h. Measured on equal coefficients at order 3, s = .05 to .2 do equally well.
+    Without penalty (mu = 0) the spread is free.
     """
-    value, e, h = ridge(norms_sq, mu)
+    value, e, h = ridge(norms_sq, mu, order)
     if mu == 0.0:
         return value, e, h
-    root = norms_sq**0.5
-    coefficients = norms_sq * root
+    half = norms_sq ** (0.5 * order - 1.0)
+    coefficients = norms_sq * half
     mean = array_namespace(norms_sq).mean(coefficients)
     spread = coefficients - mean
+    bend = half * half - (order - 2) / (2 * order - 2) * mean * half / (norms_sq + 1e-300)
     return (
         value + 0.5 * _STIFFNESS * float(spread @ spread),
-        e + _STIFFNESS * spread * root,
-        h + _STIFFNESS * (2.0 * norms_sq - 0.5 * mean / (root + 1e-150)),
+        e + _STIFFNESS * spread * half,
+        h + 2.0 * _STIFFNESS * bend,
     )
 
 
@@ -87,16 +98,55 @@ class Effort:
         return self.steps <= 0 or self.budget.expired
 
 
+@dataclass(frozen=True)
+class Target:
+    """What is to be fitted: T over ``scale``, so that its mean squared coefficient is 1.
+
+    Attributes
+    ----------
+    tensor : SymmetricTensor
+    scale : float
+    signs : (r,) array
+        Of the coefficients, where the tensor computes.
+    """
+
+    tensor: SymmetricTensor
+    scale: float
+    signs: Array
+
+    @classmethod
+    def of(cls, tensor: SymmetricTensor, rank: int) -> Target:
+        """Signs of even orders are those of the flattening's eigenvalues."""
+        scale = tensor.norm() / math.sqrt(rank)
+        return cls(tensor, scale, tensor.lift(coefficient_signs(tensor, rank)))
+
+    @property
+    def order(self) -> int:
+        """k."""
+        return self.tensor.order
+
+    @property
+    def norm_sq(self) -> float:
+        """|T|^2 at that scale: the rank."""
+        return (self.tensor.norm() / self.scale) ** 2
+
+    def product(self, rows: Array) -> Array:
+        """s o MTTKRP / scale."""
+        return self.signs[:, None] * (self.tensor.mttkrp(rows) / self.scale)
+
+    def weights(self, rows: np.ndarray) -> np.ndarray:
+        """Coefficients of T that rows stand for."""
+        sizes = np.linalg.norm(rows, axis=1) ** self.order
+        return self.scale * to_numpy(self.signs) * sizes
+
+
 @dataclass
 class Descent:
     """Rows (r, d) of one start, what was computed at them, and the damping.
 
     Attributes
     ----------
-    mttkrp : function (r, d) -> (r, d)
-        Of the tensor, scaled so that its mean squared coefficient is 1.
-    norm_sq : float
-        Squared norm of that scaled tensor.
+    target : Target
     rows : (r, d) array
     effort : Effort
     penalty : Penalty
@@ -108,8 +158,7 @@ class Descent:
         A polish ends it.
     """
 
-    mttkrp: Callable[[Array], Array]
-    norm_sq: float
+    target: Target
     rows: Array
     effort: Effort
     penalty: Penalty = ridge
@@ -129,50 +178,53 @@ class Descent:
 
     @property
     def residual_sq(self) -> float:
-        """|sum w^3 - T|^2 / |T|^2."""
-        return 2.0 * self.loss / self.norm_sq
+        """|sum s w^k - T|^2 / |T|^2."""
+        return 2.0 * self.loss / self.target.norm_sq
 
     def penalised(self, mu: float) -> float:
         """Loss with the penalty at weight mu."""
-        return self.loss + self.penalty(diagonal(self.gram), mu)[0]
+        return self.loss + self.penalty(diagonal(self.gram), mu, self.target.order)[0]
 
     @property
     def pull(self) -> Array:
-        """<w_i, -gradient> / 3 of each row without penalty: how much more of it the tensor asks."""
-        return row_dots(self.product - self.squared @ self.rows, self.rows)
+        """<w_i, -gradient> / k of each row without penalty: how much more of it the tensor asks."""
+        return row_dots(self.product - self.wide @ self.rows, self.rows)
 
     def _evaluate(self, rows: Array, mu: float) -> tuple[Any, ...]:
         if self.unit:
             rows = rows / row_dots(rows, rows)[:, None] ** 0.5
-        product = self.mttkrp(rows)
+        product = self.target.product(rows)
         gram = rows @ rows.T
-        squared, cubes = gram_powers(gram)
+        wide, fitted = gram_powers(gram, self.target.signs, self.target.order)
         if self.unit:
-            # min over a of a^2 1'G^{o3}1 / 2 - a <W, B> + mu r a^2 / 2, kept positive.
-            common = max(inner(rows, product) / (cubes + mu * rows.shape[0]), 0.01)
-            size = float(np.cbrt(common))
-            rows, product, gram = size * rows, size**2 * product, size**2 * gram
-            squared, cubes = size**4 * squared, common**2 * cubes
-        # |sum w^3 - T|^2 = 1' G^{o3} 1 - 2 <W, B> + |T|^2.
-        loss = 0.5 * (cubes - 2.0 * inner(rows, product) + self.norm_sq)
-        return rows, gram, squared, product, max(loss, 0.0)
+            # min over a of a^2 s'G^{ok}s / 2 - a <W, B> + mu r a^2 / 2, kept positive.
+            common = max(inner(rows, product) / (fitted + mu * rows.shape[0]), 0.01)
+            size = common ** (1.0 / self.target.order)
+            rows, product, gram = size * rows, common / size * product, size**2 * gram
+            wide, fitted = (common / size) ** 2 * wide, common**2 * fitted
+        # |sum s w^k - T|^2 = s' G^{ok} s - 2 <W, B> + |T|^2 with B = s o MTTKRP.
+        loss = 0.5 * (fitted - 2.0 * inner(rows, product) + self.target.norm_sq)
+        return rows, gram, wide, product, max(loss, 0.0)
 
     def _take(self, point: tuple[Any, ...]) -> None:
-        self.rows, self.gram, self.squared, self.product, self.loss = point
+        self.rows, self.gram, self.wide, self.product, self.loss = point
 
     def step(self, mu: float, cg_steps: int, tolerance: float, single: bool, floor: float) -> None:
         """One Levenberg-Marquardt step on loss + mu P, taken if it lowers that."""
-        value, e, h = self.penalty(diagonal(self.gram), mu)
-        minus_gradient = self.product - self.squared @ self.rows - e[:, None] * self.rows
+        order = self.target.order
+        value, e, h = self.penalty(diagonal(self.gram), mu, order)
+        minus_gradient = self.product - self.wide @ self.rows - e[:, None] * self.rows
         if self.unit:
             # Curvature of the sphere: the radial pull per squared norm; half the Gauss-Newton
             # diagonal bounds it, so that the form stays positive.
             norms_sq = diagonal(self.gram)
-            e = array_namespace(e).maximum(self.pull / norms_sq, -0.5 * norms_sq**2)
+            e = array_namespace(e).maximum(self.pull / norms_sq, -0.5 * norms_sq ** (order - 1))
         # Single precision halves the cost of the products; the step is only a proposal, and its
         # gain is measured in double.
         change, decrease = gauss_newton_cg(
             cast(self.rows, single),
+            cast(self.target.signs, single),
+            order,
             cast(self.gram, single),
             cast(e, single),
             cast(h, single),
@@ -186,11 +238,11 @@ class Descent:
         self.effort.steps -= 1
         trial = self._evaluate(self.rows + change, mu)
         new_loss = trial[4]
-        new_value = self.penalty(diagonal(trial[1]), mu)[0]
-        # Gradient and Hessian were divided by 3, so the model's decrease is 3 times the kernel's.
+        new_value = self.penalty(diagonal(trial[1]), mu, order)[0]
+        # Gradient and Hessian were divided by k, so the model's decrease is k times the kernel's.
         fall = self.loss + value - new_loss - new_value
-        gain = fall / (3.0 * decrease) if decrease > 0 else -1.0
-        rounded = mu == 0.0 and new_loss < NEARLY_EXACT * self.norm_sq
+        gain = fall / (order * decrease) if decrease > 0 else -1.0
+        rounded = mu == 0.0 and new_loss < NEARLY_EXACT * self.target.norm_sq
         if not (gain > 0.0 or rounded):
             # Steps vanish long before; beyond 1e38 the damping would overflow single precision.
             self.damping = min(self.damping * self.growth, 1e30)

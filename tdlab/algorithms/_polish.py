@@ -74,7 +74,7 @@ def search(
     those of a length far from 1.
     """
     scale = tensor.norm() / np.sqrt(rank)
-    signs = _signs(tensor, rank)
+    signs = coefficient_signs(tensor, rank)
     history: list[float] = []
     best, best_squared = np.ones((rank, tensor.dim)), np.inf
     for _ in range(restarts):
@@ -105,7 +105,7 @@ def _suspicion(rows: np.ndarray) -> np.ndarray:
     return cosines.max(axis=1, initial=0.0) + np.abs(np.log(norms))
 
 
-def _signs(tensor: SymmetricTensor, rank: int) -> np.ndarray:
+def coefficient_signs(tensor: SymmetricTensor, rank: int) -> np.ndarray:
     """Signs (rank,) of the coefficients at even orders; ones at odd orders, where w absorbs them.
 
     For independent powers w_i^{(x)m} the signature of the flattening counts them (Sylvester); with

@@ -13,16 +13,18 @@ from tdlab._kernels import gauss_newton
 from tdlab.tensors.arrays import Array, diagonal, inner, row_dots
 
 
-def gram_powers(gram: Array) -> tuple[Array, float]:
-    """G o G and the sum of G o G o G."""
+def gram_powers(gram: Array, signs: Array, order: int) -> tuple[Array, float]:
+    """S o G^{o(k-1)} and the sum of S o G^{ok}, S = s s^T."""
     if isinstance(gram, np.ndarray):
-        return gauss_newton.gram_powers(gram)
-    squared = gram * gram
-    return squared, inner(squared, gram)
+        return gauss_newton.gram_powers(gram, signs, order)
+    wide = signs[:, None] * signs[None, :] * gram ** (order - 1)
+    return wide, inner(wide, gram)
 
 
 def gauss_newton_cg(
     rows: Array,
+    signs: Array,
+    order: int,
     gram: Array,
     e: Array,
     h: Array,
@@ -30,29 +32,24 @@ def gauss_newton_cg(
     damping: float,
     max_steps: int,
     tolerance: float,
-    tangent: bool = False,
+    tangent: bool,
 ) -> tuple[Array, float]:
     """The step X and the model's decrease of `tdlab._kernels.gauss_newton.gauss_newton_cg`."""
     if isinstance(rows, np.ndarray):
+        damping = rows.dtype.type(damping)
         step, decrease, _ = gauss_newton.gauss_newton_cg(
-            rows,
-            gram,
-            e,
-            h,
-            minus_gradient,
-            rows.dtype.type(damping),
-            max_steps,
-            tolerance,
-            tangent,
+            rows, signs, order, gram, e, h, minus_gradient, damping, max_steps, tolerance, tangent
         )
         return step, decrease
     return any_gauss_newton_cg(
-        rows, gram, e, h, minus_gradient, damping, max_steps, tolerance, tangent
+        rows, signs, order, gram, e, h, minus_gradient, damping, max_steps, tolerance, tangent
     )
 
 
 def any_gauss_newton_cg(
     rows: Array,
+    signs: Array,
+    order: int,
     gram: Array,
     e: Array,
     h: Array,
@@ -60,23 +57,24 @@ def any_gauss_newton_cg(
     damping: float,
     max_steps: int,
     tolerance: float,
-    tangent: bool = False,
+    tangent: bool,
 ) -> tuple[Array, float]:
     """The kernel's algorithm in whole-array operations: see there for the formulas."""
     norms_sq = diagonal(gram)
-    wide = gram * gram
+    low = signs[:, None] * signs[None, :] * gram ** (order - 2)
+    wide, coupling = low * gram, (order - 1) * low
     along_diagonal = (e + damping)[:, None]
-    ridge = 2.0 * h[:, None]
-    alpha = norms_sq**2 + e + damping
+    ridge = ((order - 1) * h)[:, None]
+    alpha = norms_sq ** (order - 1) + e + damping
     inverse = 1.0 / alpha
-    c = 2.0 * (norms_sq + h)
+    c = (order - 1) * (norms_sq ** (order - 2) + h)
     correction = inverse / norms_sq if tangent else c / (alpha * (alpha + c * norms_sq))
 
     def precondition(x: Array) -> Array:
         return inverse[:, None] * x - (correction * row_dots(x, rows))[:, None] * rows
 
     def curvature(x: Array) -> Array:
-        image = wide @ x + 2.0 * ((gram * (rows @ x.T)) @ rows)
+        image = wide @ x + (coupling * (rows @ x.T)) @ rows
         return image + along_diagonal * x + ridge * row_dots(rows, x)[:, None] * rows
 
     residual = minus_gradient

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-from tdlab.algorithms._descent import Descent, Effort
+from tdlab.algorithms._descent import Descent, Effort, Target
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
@@ -127,7 +127,7 @@ class SymmetricALS:
         if loss > _NEARLY_EXACT * squared_norm:
             return rows, loss / squared_norm
         effort = Effort(budget, _POLISH_STEPS)
-        end = Descent(lambda w: tensor.mttkrp(w) / scale, squared_norm, rows, effort, damping=1e-6)
-        end.history = history
+        target = Target(tensor, scale, np.ones(len(rows)))
+        end = Descent(target, rows, effort, history=history, damping=1e-6)
         end.polish()
         return end.rows, end.residual_sq

@@ -1,6 +1,7 @@
 """Penalty homotopy: damped Gauss-Newton along a path of shrinking coefficient penalties.
 
-Solves     T = sum_i a_i w_i^{(x)3} for iid rows up to about 0.9 r_id, r_id = (d+1)(d+2)/6
+Solves     T = sum_i a_i w_i^{(x)k}, k = 3, 4, 5; at order 3 for iid rows up to about 0.9 r_id,
+           r_id = (d+1)(d+2)/6
 Method     add a penalty mu P(coefficients), follow its minimiser from mu ~ 1 to 1e-2 by two
            Levenberg-Marquardt steps a stage, polish at mu = 0. Two quick paths first; then a slow
            one and thermal cycles: renew a few rows, reheat, anneal again, keep the better
@@ -18,7 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms._descent import PENALTIES, Descent, Effort
+from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.tensors import SymmetricTensor
@@ -32,7 +33,7 @@ _COLD = 0.012
 
 @dataclass(frozen=True)
 class Homotopy:
-    """Decompose an order-3 tensor far beyond its dimension by penalty homotopy.
+    """Decompose a tensor far beyond its dimension by penalty homotopy.
 
     Parameters
     ----------
@@ -55,8 +56,8 @@ class Homotopy:
     """
 
     name: ClassVar[str] = "homotopy"
-    orders: ClassVar[tuple[int, ...]] = (3,)
-    version: ClassVar[int] = 2
+    orders: ClassVar[tuple[int, ...]] = (3, 4, 5)
+    version: ClassVar[int] = 3
     guarantee: ClassVar[str] = "none; measured on iid components to 0.8 r_id and beyond"
     cost: ClassVar[str] = "one MTTKRP and about 25 products of 6 r^2 d flops a step"
     source: ClassVar[str] = "this library"
@@ -73,6 +74,9 @@ class Homotopy:
         what = "method 'homotopy', option"
         check_choice(f"{what} 'penalty'", self.penalty, PENALTIES)
         check_choice(f"{what} 'norms'", self.norms, ("free", "unit"))
+        if self.norms == "unit":
+            # The common coefficient that minimises the loss is known in closed form for the ridge.
+            check_choice(f"{what} 'penalty' with norms='unit'", self.penalty, ("ridge",))
         for option in ("stages", "cycle", "patience", "steps"):
             if getattr(self, option) is not None:
                 check_integer(f"{what} '{option}'", getattr(self, option), 1)
@@ -91,19 +95,18 @@ class Homotopy:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         # At unit mean squared coefficient the penalty weights mean the same for every tensor.
-        scale = tensor.norm() / float(np.sqrt(rank))
+        target = Target.of(tensor, rank)
         effort = Effort(budget, self.steps)
         history: list[float] = []
         best: Descent | None = None
         starts = 0
-        quick = _quick(tensor.dim, rank)
+        quick = _quick(tensor.dim, rank, tensor.order)
         stages = self.stages or (100 if tensor.dim < 50 else 200)
         while not effort.spent:
             fast = starts < len(quick)
             run = Descent(
-                lambda rows: tensor.mttkrp(rows) / scale,
-                float(rank),
-                tensor.lift(_random_rows(rank, tensor.dim, rng)),
+                target,
+                tensor.lift(_random_rows(rank, tensor.dim, tensor.order, rng)),
                 effort,
                 PENALTIES["ridge" if fast and self.penalty == "equal" else self.penalty],
                 history,
@@ -128,9 +131,9 @@ class Homotopy:
             rank,
             budget,
             components=rows,
-            weights=None if rows is None else scale * np.linalg.norm(rows, axis=1) ** 3,
+            weights=None if rows is None else target.weights(rows),
             status=Status.TIME_LIMIT if late else Status.STAGNATED,
-            message=_advice(rank, tensor.dim, starts, late),
+            message=_advice(rank, tensor.dim, tensor.order, starts, late),
             nit=self.steps - effort.steps,
             history=tuple(history),
         )
@@ -162,19 +165,21 @@ class Homotopy:
             if idle >= self.patience or run.effort.spent:
                 break
             run.reset(
-                lift(_renew(to_numpy(kept), score, count, rng)), _HOT, unit=self.norms == "unit"
+                lift(_renew(to_numpy(kept), score, count, run.target.order, rng)),
+                _HOT,
+                unit=self.norms == "unit",
             )
             run.anneal(weights)
         run.reset(kept, 0.0)
         return run.polish()
 
 
-def _advice(rank: int, dim: int, starts: int, late: bool) -> str:
+def _advice(rank: int, dim: int, order: int, starts: int, late: bool) -> str:
     from tdlab.theory import r_id
 
     if late:
         return "Stopped by max_seconds."
-    share = rank / r_id(dim, 3)
+    share = rank / r_id(dim, order)
     where = f"Rank {rank} is {share:.0%} of the counting bound at dimension {dim}. "
     if share >= 1.0:
         where += "There fits are not unique, and a larger rank may fit more easily. "
@@ -191,17 +196,19 @@ def _schedule(stages: int, start: float, stop: float) -> np.ndarray:
     return np.exp(np.interp(np.linspace(0.0, 1.0, stages), [0.0, 0.15, 1.0], knots))
 
 
-def _random_rows(rank: int, dim: int, rng: np.random.Generator) -> np.ndarray:
+def _random_rows(rank: int, dim: int, order: int, rng: np.random.Generator) -> np.ndarray:
     """Directions uniform on the sphere with the coefficient 1/2 that a ridge of mu = 1 asks for."""
-    return rng.standard_normal((rank, dim)) * (0.8 / np.sqrt(dim))
+    return rng.standard_normal((rank, dim)) * (0.5 ** (1 / order) / np.sqrt(dim))
 
 
-def _quick(dim: int, rank: int) -> tuple[int, ...]:
+def _quick(dim: int, rank: int, order: int) -> tuple[int, ...]:
     """Stages of the quick paths to try first.
 
-    Measured: paths of 16 stages are the fastest to rank 2 d, of 24 above; from about 3.3 d (while
-    d < 80) cycles from one slow start succeed sooner than any number of quick starts.
+    Measured at order 3: paths of 16 stages are the fastest to rank 2 d, of 24 above; from about
+    3.3 d (while d < 80) cycles from one slow start succeed sooner than any number of quick ones.
     """
+    if order > 3:
+        return (24, 40)
     if rank <= 2 * dim:
         return (16, 40)
     return (24, 40) if rank <= 3.3 * dim or dim >= 80 else ()
@@ -218,7 +225,9 @@ def _shortness(run: Descent) -> np.ndarray:
     return np.log(np.maximum(to_numpy(diagonal(run.gram)), 1e-300))
 
 
-def _renew(rows: np.ndarray, score: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+def _renew(
+    rows: np.ndarray, score: np.ndarray, count: int, order: int, rng: np.random.Generator
+) -> np.ndarray:
     """Replace about the ``count`` rows of lowest score by random ones.
 
     Noise on the ranking makes successive choices differ.
@@ -226,5 +235,5 @@ def _renew(rows: np.ndarray, score: np.ndarray, count: int, rng: np.random.Gener
     noisy = score + 0.3 * score.std() * rng.standard_normal(len(rows))
     chosen = np.argsort(noisy)[:count]
     out = rows.copy()
-    out[chosen] = _random_rows(count, rows.shape[1], rng)
+    out[chosen] = _random_rows(count, rows.shape[1], order, rng)
     return out

@@ -1,6 +1,7 @@
 """L-BFGS on the Gram-form loss, with free rows, or unit rows times one common coefficient.
 
-Solves     min_W 1/2 |sum_i w_i^{(x)3} - T|^2; "unit": min 1/2 |a sum_i u_i^{(x)3} - T|^2, |u_i| = 1
+Solves     min_W 1/2 |sum_i s_i w_i^{(x)k} - T|^2 at orders k = 3, 4, 5 with signs s known from a
+           flattening at order 4; "unit": min 1/2 |a sum_i s_i u_i^{(x)k} - T|^2, |u_i| = 1
 Guarantee  none; the unit form knows that all coefficients agree, and is wrong where they do not
 Cost       an evaluation: one MTTKRP and 4 r^2 d flops; memory 2 m r d
 Sources    Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011) for decomposition by gradients
@@ -8,13 +9,13 @@ Sources    Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011) for decomposit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms._descent import Descent, Effort
+from tdlab.algorithms._descent import Descent, Effort, Target
+from tdlab.algorithms._step import gram_powers
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer
 from tdlab.tensors import SymmetricTensor
@@ -30,7 +31,7 @@ _POLISH_STEPS = 200
 
 @dataclass(frozen=True)
 class LBFGS:
-    """Decompose an order-3 tensor by limited-memory quasi-Newton descent from random starts.
+    """Decompose a tensor by limited-memory quasi-Newton descent from random starts.
 
     Parameters
     ----------
@@ -45,8 +46,8 @@ class LBFGS:
     """
 
     name: ClassVar[str] = "lbfgs"
-    orders: ClassVar[tuple[int, ...]] = (3,)
-    version: ClassVar[int] = 1
+    orders: ClassVar[tuple[int, ...]] = (3, 4, 5)
+    version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "none; norms='unit' only for equal coefficients"
     cost: ClassVar[str] = "one MTTKRP and 4 r^2 d flops an evaluation"
     source: ClassVar[str] = "Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011)"
@@ -72,16 +73,12 @@ class LBFGS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
-        scale = tensor.norm() / float(np.sqrt(rank))
-
-        def mttkrp(rows: Array) -> Array:
-            return tensor.mttkrp(rows) / scale
-
-        start = _Start(mttkrp, tensor.lift, float(rank), self.norms == "unit", budget)
+        target = Target.of(tensor, rank)
+        start = _Start(target, self.norms == "unit", budget)
         history: list[float] = []
         for _ in range(self.restarts):
             # Free rows begin at coefficient 1/2, where the loss is flat in no direction.
-            size = 1.0 if start.unit else 0.8
+            size = 1.0 if start.unit else 0.5 ** (1 / tensor.order)
             start.descend(
                 rng.standard_normal((rank, tensor.dim)) * (size / np.sqrt(tensor.dim)),
                 self.evaluations,
@@ -93,9 +90,7 @@ class LBFGS:
         rows = start.rows
         if start.residual_sq < _NEARLY_EXACT:
             effort = Effort(budget, _POLISH_STEPS)
-            polished = Descent(
-                mttkrp, float(rank), tensor.lift(rows), effort, history=history, damping=1e-6
-            )
+            polished = Descent(target, tensor.lift(rows), effort, history=history, damping=1e-6)
             polished.polish()
             rows = to_numpy(polished.rows)
         late = budget.expired
@@ -105,7 +100,7 @@ class LBFGS:
             rank,
             budget,
             components=rows,
-            weights=scale * np.linalg.norm(rows, axis=1) ** 3,
+            weights=target.weights(rows),
             status=Status.TIME_LIMIT if late else Status.STAGNATED,
             message="Stopped by max_seconds."
             if late
@@ -123,9 +118,7 @@ class _Stopped(Exception):
 class _Start:
     """The best rows over all starts, and what the objective needs."""
 
-    mttkrp: Callable[[Array], Array]
-    lift: Callable[[np.ndarray], Array]
-    norm_sq: float
+    target: Target
     unit: bool
     budget: Budget
     rows: np.ndarray = field(default_factory=lambda: np.empty(0))
@@ -134,7 +127,7 @@ class _Start:
 
     @property
     def residual_sq(self) -> float:
-        return 2.0 * max(self.loss, 0.0) / self.norm_sq
+        return 2.0 * max(self.loss, 0.0) / self.target.norm_sq
 
     def descend(self, rows: np.ndarray, evaluations: int, memory: int) -> None:
         """One start."""
@@ -143,7 +136,7 @@ class _Start:
         recent: list[float] = []
 
         def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-            point = self.lift(flat.reshape(rows.shape))
+            point = self.target.tensor.lift(flat.reshape(rows.shape))
             loss, gradient, found = (self._unit if self.unit else self._free)(point)
             self.count += 1
             if loss < self.loss:
@@ -169,28 +162,31 @@ class _Start:
             return
 
     def _free(self, rows: Array) -> tuple[float, Array, Array]:
-        """Loss and gradient 3 ((G o G) W - B) at free rows."""
-        gram = rows @ rows.T
-        squared = gram * gram
-        product = self.mttkrp(rows)
-        loss = 0.5 * (inner(squared, gram) - 2.0 * inner(rows, product) + self.norm_sq)
-        return loss, 3.0 * (squared @ rows - product), rows
+        """Loss and gradient k ((S o G^{o(k-1)}) W - B), B = s o MTTKRP, at free rows."""
+        target = self.target
+        product = target.product(rows)
+        wide, fitted = gram_powers(rows @ rows.T, target.signs, target.order)
+        loss = 0.5 * (fitted - 2.0 * inner(rows, product) + target.norm_sq)
+        return loss, target.order * (wide @ rows - product), rows
 
     def _unit(self, rows: Array) -> tuple[float, Array, Array]:
         """Loss and gradient for the directions of ``rows`` at the best common coefficient.
 
-        a = <T, S> / |S|^2 with S = sum u^{(x)3} is eliminated (variable projection): the loss
+        a = <T, S> / |S|^2 with S = sum s u^{(x)k} is eliminated (variable projection): the loss
         becomes (|T|^2 - <T, S>^2 / |S|^2) / 2 and its gradient that of the loss at fixed a. Rows
         enter through u = v / |v|, so the gradient is projected to the tangent space and divided
         by |v|.
         """
         norms = row_dots(rows, rows)[:, None] ** 0.5
         units = rows / norms
-        gram = units @ units.T
-        squared = gram * gram
-        product = self.mttkrp(units)
+        target = self.target
+        product = target.product(units)
+        wide, fitted = gram_powers(units @ units.T, target.signs, target.order)
         along = inner(units, product)
-        scale = along / inner(squared, gram)
-        gradient = 3.0 * scale * (scale * (squared @ units) - product)
+        scale = along / fitted
+        gradient = target.order * scale * (scale * (wide @ units) - product)
         gradient = gradient - row_dots(gradient, units)[:, None] * units
-        return 0.5 * (self.norm_sq - scale * along), gradient / norms, float(np.cbrt(scale)) * units
+        size = abs(scale) ** (1 / target.order)
+        if scale < 0.0 and target.order % 2 == 1:
+            size = -size
+        return 0.5 * (target.norm_sq - scale * along), gradient / norms, size * units

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._candidates import distinct, power_steps, random_units
-from tdlab.algorithms._descent import CERTAIN, Descent, Effort
+from tdlab.algorithms._descent import CERTAIN, Descent, Effort, Target
 from tdlab.algorithms._precondition import plain, precondition
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
@@ -141,16 +141,11 @@ class Pipe:
         Loose steps while they lower the loss, to the end only where a full set is nearly exact.
         """
         fitted = fit_weights(tensor, rows)
-        scale = tensor.norm() / np.sqrt(len(rows))
+        target = Target.of(tensor, len(rows))
         # A coefficient of zero is a stationary point of its row: keep every row alive.
-        sizes = np.cbrt(np.clip(np.abs(fitted) / scale, 1e-3, 1e3))
+        sizes = np.cbrt(np.clip(np.abs(fitted) / target.scale, 1e-3, 1e3))
         start = rows * (np.where(fitted < 0.0, -1.0, 1.0) * sizes)[:, None]
-        descent = Descent(
-            lambda point: tensor.mttkrp(point) / scale,
-            (tensor.norm() / scale) ** 2,
-            start,
-            Effort(budget, 4 * self.polish + 201),
-        )
+        descent = Descent(target, start, Effort(budget, 4 * self.polish + 201))
         recent: list[float] = []
         for _ in range(4 * self.polish):
             recent.append(descent.residual_sq)
@@ -162,7 +157,7 @@ class Pipe:
         if len(rows) == rank and descent.residual_sq < 1e-4:
             descent.polish()
         norms = np.linalg.norm(descent.rows, axis=1)
-        return descent.rows / norms[:, None], scale * norms**3, descent.residual_sq
+        return descent.rows / norms[:, None], target.weights(descent.rows), descent.residual_sq
 
 
 _INEXACT = (

@@ -6,7 +6,7 @@ import pytest
 import tdlab
 from tdlab import Status
 
-METHODS = ["foobi", "hss19", "jennrich", "lm", "spm"]
+METHODS = ["foobi", "homotopy", "hss19", "jennrich", "lbfgs", "lm", "spm"]
 
 
 def unit(rows):

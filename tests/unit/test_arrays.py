@@ -8,7 +8,7 @@ import pytest
 
 import tdlab
 from tdlab._kernels.gauss_newton import gauss_newton_cg
-from tdlab.algorithms._descent import PENALTIES, Descent, Effort
+from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
 from tdlab.algorithms._step import any_gauss_newton_cg
 from tdlab.algorithms.base import Budget
 from tdlab.tensors.arrays import to_numpy
@@ -26,15 +26,18 @@ def asarray(request):
     return LIBRARIES[request.param]
 
 
+@pytest.mark.parametrize("order", [3, 4, 5])
 @pytest.mark.parametrize("tangent", [False, True])
-def test_the_kernel_and_its_twin_take_the_same_steps(rng, asarray, tangent):
+def test_the_kernel_and_its_twin_take_the_same_steps(rng, asarray, tangent, order):
     rows, right = rng.standard_normal((2, 9, 6))
     e, h = rng.uniform(0, 1, (2, 9)) * (0.0 if tangent else 1.0)
-    given = (rows, rows @ rows.T, e, h, right)
+    signs = np.where(np.arange(9) % 3 == 0, -1.0, 1.0)
+    given = (rows, signs, order, rows @ rows.T, e, h, right)
     kernel: Any = gauss_newton_cg
+    twin: Any = any_gauss_newton_cg
     X, decrease, _ = kernel(*given, 0.2, 12, 1e-3, tangent)
-    for arrays in (given, tuple(asarray(a) for a in given)):
-        step, fall = any_gauss_newton_cg(*arrays, 0.2, 12, 1e-3, tangent)
+    for arrays in (given, tuple(a if a is order else asarray(a) for a in given)):
+        step, fall = twin(*arrays, 0.2, 12, 1e-3, tangent)
         np.testing.assert_allclose(to_numpy(step), X, atol=1e-12)
         assert fall == pytest.approx(decrease, rel=1e-12)
 
@@ -74,9 +77,8 @@ def test_forty_steps_agree_to_nine_digits(asarray, penalty, unit):
     for lift in (np.asarray, asarray):
         tensor = tdlab.FactoredTensor(lift(truth))
         run = Descent(
-            tensor.mttkrp, tensor.norm() ** 2, lift(start), Effort(Budget(), 40),
-            PENALTIES[penalty], unit=unit,
-        )  # fmt: skip
+            Target.of(tensor, 16), lift(start), Effort(Budget(), 40), PENALTIES[penalty], unit=unit
+        )
         for mu in np.geomspace(1.0, 0.01, 40):
             run.step(float(mu), 60, 0.1, single=False, floor=1e-4)
         ends.append((to_numpy(run.rows), run.loss))

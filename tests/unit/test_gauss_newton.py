@@ -1,35 +1,39 @@
 """The fused Gauss-Newton kernel against dense linear algebra, and penalties against differences."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
 
 import tdlab
 from tdlab._kernels.gauss_newton import gauss_newton_cg, gram_powers
-from tdlab.algorithms._descent import PENALTIES, Descent, Effort
+from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
 from tdlab.algorithms.base import Budget
 
 
-def dense_form(rows, e, h, damping):
+def dense_form(rows, signs, order, e, h, damping):
     """H + damping as an (r d, r d) matrix, column by column from its definition."""
-    gram = rows @ rows.T
+    gram, S = rows @ rows.T, np.outer(signs, signs)
     columns = []
     for unit in np.eye(rows.size):
         X = unit.reshape(rows.shape)
-        image = (gram**2 + np.diag(e + damping)) @ X
-        image += 2 * ((gram + np.diag(h)) * (rows @ X.T)) @ rows
+        image = (S * gram ** (order - 1) + np.diag(e + damping)) @ X
+        image += (order - 1) * ((S * gram ** (order - 2) + np.diag(h)) * (rows @ X.T)) @ rows
         columns.append(image.ravel())
     return np.stack(columns, axis=1)
 
 
-def test_the_kernel_solves_the_damped_system(rng):
-    rows = rng.standard_normal((5, 4))
+@pytest.mark.parametrize("order", [3, 4, 5])
+def test_the_kernel_solves_the_damped_system(rng, order):
+    rows, signs = rng.standard_normal((5, 4)), np.array([1.0, -1.0, 1.0, 1.0, -1.0])
     e, h = rng.uniform(0, 1, (2, 5))
     right = rng.standard_normal((5, 4))
     gram = rows @ rows.T
-    X, decrease, steps = gauss_newton_cg(rows, gram, e, h, right, 0.3, 500, 1e-12)
-    form = dense_form(rows, e, h, 0.3)
+    X, decrease, steps = gauss_newton_cg(
+        rows, signs, order, gram, e, h, right, 0.3, 500, 1e-12, False
+    )
+    form = dense_form(rows, signs, order, e, h, 0.3)
     expected = np.linalg.solve(form, right.ravel())
     np.testing.assert_allclose(X.ravel(), expected, rtol=1e-8, atol=1e-10)
     undamped = form - 0.3 * np.eye(len(form))
@@ -37,43 +41,69 @@ def test_the_kernel_solves_the_damped_system(rng):
     assert decrease == pytest.approx(model) and 1 < steps < 60
 
 
+@pytest.mark.parametrize("order", [3, 4])
+def test_the_form_is_that_of_the_jacobian(rng, order):
+    # J x_i = k s_i Sym(w_i^{k-1} (x) x_i), and the form is J'J / k.
+    rows, signs = rng.standard_normal((3, 3)), np.array([1.0, -1.0, 1.0])
+    columns, step = [], 1e-6
+    for unit in np.eye(rows.size):
+        change = step * unit.reshape(rows.shape)
+        high, low = (
+            tdlab.FactoredTensor(rows + x, signs, order).dense() for x in (change, -change)
+        )
+        columns.append(((high - low) / (2 * step)).ravel())
+    jacobian = np.stack(columns, axis=1)
+    form = dense_form(rows, signs, order, np.zeros(3), np.zeros(3), 0.0)
+    np.testing.assert_allclose(form, jacobian.T @ jacobian / order, rtol=1e-6, atol=1e-6)
+
+
 def test_single_precision_gives_the_same_step_to_its_digits(rng):
-    rows = rng.standard_normal((6, 4))
+    rows, signs = rng.standard_normal((6, 4)), np.ones(6)
     e, h, right = np.zeros(6), np.zeros(6), rng.standard_normal((6, 4))
-    double, _, _ = gauss_newton_cg(rows, rows @ rows.T, e, h, right, 1.0, 100, 1e-6)
-    single = [a.astype(np.float32) for a in (rows, rows @ rows.T, e, h, right)]
-    low, _, _ = gauss_newton_cg(*single, np.float32(1.0), 100, 1e-6)
+
+    cg: Any = gauss_newton_cg
+
+    def solve(kind, tolerance):
+        w, s, *rest = (a.astype(kind) for a in (rows, signs, rows @ rows.T, e, h, right))
+        damping: Any = kind(1.0)
+        return cg(w, s, 3, *rest, damping, 100, tolerance, False)[0]
+
+    low = solve(np.float32, 1e-6)
     assert low.dtype == np.float32
-    np.testing.assert_allclose(low, double, atol=1e-4)
+    np.testing.assert_allclose(low, solve(np.float64, 1e-6), atol=1e-4)
 
 
-def test_gram_powers_equal_their_numpy_twin(rng):
-    gram = rng.standard_normal((7, 7))
-    squared, cubes = gram_powers(gram)
-    np.testing.assert_allclose(squared, gram**2, rtol=1e-15)
-    assert cubes == pytest.approx((gram**3).sum(), rel=1e-13)
+@pytest.mark.parametrize("order", [3, 4, 5])
+def test_gram_powers_equal_their_numpy_twin(rng, order):
+    gram, signs = rng.standard_normal((7, 7)), np.where(rng.random(7) < 0.5, -1.0, 1.0)
+    wide, total = gram_powers(gram, signs, order)
+    S = np.outer(signs, signs)
+    np.testing.assert_allclose(wide, S * gram ** (order - 1), rtol=1e-14)
+    assert total == pytest.approx((S * gram**order).sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("order", [3, 4, 5])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_penalties_give_their_gradient(rng, name):
-    # d/dw of P at weight mu is 3 e_i w_i: compare with central differences.
+def test_penalties_give_their_gradient(rng, name, order):
+    # d/dw of P at weight mu is k e_i w_i: compare with central differences.
     penalty, rows, step = PENALTIES[name], rng.standard_normal((3, 4)), 1e-6
     norms_sq = lambda w: np.einsum("ij,ij->i", w, w)  # noqa: E731
-    _, e, _ = penalty(norms_sq(rows), 0.7)
+    _, e, _ = penalty(norms_sq(rows), 0.7, order)
     for index in np.ndindex(rows.shape):
         high, low = rows.copy(), rows.copy()
         high[index] += step
         low[index] -= step
-        slope = (penalty(norms_sq(high), 0.7)[0] - penalty(norms_sq(low), 0.7)[0]) / (2 * step)
-        assert slope == pytest.approx(3 * e[index[0]] * rows[index], rel=1e-6)
+        slope = (penalty(norms_sq(high), 0.7, order)[0] - penalty(norms_sq(low), 0.7, order)[0]) / (
+            2 * step
+        )
+        assert slope == pytest.approx(order * e[index[0]] * rows[index], rel=1e-6)
 
 
 def test_a_step_never_raises_what_it_minimises():
     truth = tdlab.sample_network(8, 14, "He3", "sphere", rng=0).weights
     tensor = tdlab.FactoredTensor(truth)
-    scale = tensor.norm() / np.sqrt(14)
     start = np.random.default_rng(1).standard_normal((14, 8)) * 0.3
-    run = Descent(lambda w: tensor.mttkrp(w) / scale, 14.0, start, Effort(Budget(), 100))
+    run = Descent(Target.of(tensor, 14), start, Effort(Budget(), 100))
     values = [run.penalised(0.2)]
     for _ in range(30):
         run.step(0.2, 60, 0.1, single=True, floor=1e-4)

@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 
 import tdlab
 from tdlab._kernels.gauss_newton import gauss_newton_cg
-from tdlab.algorithms._descent import Descent, Effort
+from tdlab.algorithms._descent import Descent, Effort, Target
 from tdlab.algorithms.base import Budget
 
 
@@ -19,18 +19,17 @@ def planted(dim, rank, seed):
 
 
 def descent(tensor, rank, unit, seed=1):
-    scale = tensor.norm() / np.sqrt(rank)
     start = np.random.default_rng(seed).standard_normal((rank, tensor.dim)) * 0.3
-    return Descent(
-        lambda w: tensor.mttkrp(w) / scale, float(rank), start, Effort(Budget(), 500), unit=unit
-    )
+    return Descent(Target.of(tensor, rank), start, Effort(Budget(), 500), unit=unit)
 
 
 def test_the_tangent_kernel_solves_the_system_restricted_to_the_tangent_space(rng):
     rows, right = rng.standard_normal((2, 5, 4))
     e, h, damping = rng.uniform(0, 1, 5), np.zeros(5), 0.3
     gram = rows @ rows.T
-    X, decrease, _ = gauss_newton_cg(rows, gram, e, h, right, damping, 500, 1e-12, True)
+    X, decrease, _ = gauss_newton_cg(
+        rows, np.ones(5), 3, gram, e, h, right, damping, 500, 1e-12, True
+    )
     np.testing.assert_allclose(np.einsum("ij,ij->i", X, rows), 0.0, atol=1e-10)
 
     form = np.empty((20, 20))
