@@ -28,6 +28,10 @@ class Certificate:
         At most T at the normalised maximiser; covers rounding.
     maximizer : (d,) array
         The best unit vector found.
+    pseudo_value : float or None
+        Value of a pseudo-expectation, to the solver's accuracy: the relaxation's own optimum lies
+        between it and ``upper_bound``, so no proof of this degree gets below it. None where the
+        gap closed without one.
     gap : float
         (upper_bound - lower_bound) / max(|upper_bound|, |lower_bound|); 0 for the zero tensor.
     status : CertificateStatus
@@ -48,6 +52,7 @@ class Certificate:
     upper_bound: float
     lower_bound: float
     maximizer: np.ndarray
+    pseudo_value: float | None
     gap: float
     status: CertificateStatus
     message: str

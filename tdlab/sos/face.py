@@ -26,6 +26,8 @@ from tdlab.sos.basis import Relaxation
 _STAGES = ((0.1, 16), (0.05, 24), (0.02, 40), (0.005, 60), (0.0, 80))
 _OVERSHOOT = 1.5
 _DONE = 1e-11
+_CONSISTENT = 1e-5
+_MULTIPLIER_STEPS = 12
 _STALL = 25  # steps without a smaller lambda_max after which a gap is taken for real
 
 
@@ -61,11 +63,15 @@ def face(
     basis = _span(relaxation.vectors(points))
     affine = _Affine(relaxation, target, basis, theta)
     matrix = np.zeros((relaxation.size, relaxation.size))
-    affine.project(matrix)
+    relaxation.correct(matrix, target)
+    smallest = matrix.copy()  # of all H in C + L^perp, by Frobenius norm
+    if not affine.project(matrix):
+        # No H has H V = theta V: sums of squares of this degree cannot prove l.
+        return Dual(smallest, float(np.linalg.eigvalsh(smallest)[-1]), 0)
     # Slack is a share of theta; forms of even order may have theta <= 0.
     scale = max(abs(theta), 1e-2 * float(np.linalg.norm(matrix)))
     eigenpairs = TopEigenpairs(rng)
-    best = Dual(matrix, math.inf, 0)
+    best = Dual(smallest, math.inf, 0)
     done = 0
     for slack, steps in _STAGES:
         threshold = theta - slack * scale
@@ -106,17 +112,21 @@ class _Affine:
     ) -> None:
         self.relaxation, self.target, self.basis, self.theta = relaxation, target, basis, theta
 
-    def project(self, matrix: np.ndarray) -> None:
-        """In place: first onto C + L^perp, then along L^perp by a multiplier U (N x p)."""
+    def project(self, matrix: np.ndarray) -> bool:
+        """In place: first onto C + L^perp, then along L^perp by a multiplier U (N x p).
+
+        False if the set proves empty.
+        """
         relaxation, basis = self.relaxation, self.basis
         relaxation.correct(matrix, self.target)
         residual = self.theta * basis - matrix @ basis
         multiplier = np.zeros_like(residual)
         step, square = residual.copy(), float(np.vdot(residual, residual))
+        start = square
         floor = (1e-13 * max(abs(self.theta), 1e-3 * float(np.linalg.norm(matrix)))) ** 2
         # The operator has few distinct eigenvalues (it commutes with the rotations that fix one
         # maximiser), so conjugate gradients end after 3 or 4 steps.
-        for _ in range(12):
+        for _ in range(_MULTIPLIER_STEPS):
             if square <= floor:
                 break
             image = self._constraint(step)
@@ -131,6 +141,7 @@ class _Affine:
         moments = relaxation.moments(self._product_coefficients(multiplier))
         kernels.expand(moments, relaxation.weights, relaxation.index, -1.0, half)
         matrix += half
+        return square <= max(floor, _CONSISTENT**2 * start)
 
     def _product_coefficients(self, multiplier: np.ndarray) -> np.ndarray:
         relaxation = self.relaxation

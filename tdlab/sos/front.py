@@ -19,15 +19,18 @@ import numpy as np
 
 from tdlab._kernels import warm_up
 from tdlab.errors import InputError, check_array, check_choice, check_integer, check_real
+from tdlab.sos.admm import Moments, admm
 from tdlab.sos.basis import Relaxation
 from tdlab.sos.certificate import Certificate, CertificateStatus
 from tdlab.sos.face import Dual, face
 from tdlab.sos.forms import Form
 from tdlab.sos.maximize import maximisers
+from tdlab.sos.reference import solve
 from tdlab.sos.rigor import upper_bound
 from tdlab.tensors import DenseTensor, SymmetricTensor
 
-SOLVERS = ("auto", "face")
+SOLVERS = ("auto", "face", "admm", "clarabel", "scs")
+_ITERATIONS = 2000  # of FACE and ADMM together
 
 
 def required_memory(dim: int, order: int, degree: int) -> int:
@@ -57,7 +60,7 @@ def certify(
     solver: str = "auto",
     maximizer: np.ndarray | None = None,
     tolerance: float = 1e-8,
-    max_iterations: int = 2000,
+    max_iterations: int | None = None,
     max_seconds: float | None = None,
     max_memory: int = 2**30,
     rng: np.random.Generator | int | None = None,
@@ -71,13 +74,15 @@ def certify(
         Even degree 2m >= k of the sums of squares; the smallest if not given (4 for k = 3, 4).
         The next degree gives a bound at least as good, at much higher cost.
     solver : str
-        "auto": FACE. "face" alone.
+        "auto": FACE, then ADMM where FACE leaves a gap. "face", "admm": one of them. "clarabel",
+        "scs": through CVXPY, at their default tolerances.
     maximizer : (d,) array, optional
         A vector believed to be the maximiser, refined and used in place of the search. A wrong one
         costs the certificate, never its truth.
     tolerance : float
         Gap up to which the status is "certified".
-    max_iterations : int
+    max_iterations : int, optional
+        2000 of FACE and ADMM together if not given; CVXPY's solvers have their own.
     max_seconds : float, optional
         Stops the solver; the bounds hold nevertheless.
     max_memory : int
@@ -107,7 +112,8 @@ def certify(
     degree = _check_degree(degree, tensor.order)
     check_choice("solver", solver, SOLVERS)
     tolerance = check_real("tolerance", tolerance, 0.0)
-    max_iterations = check_integer("max_iterations", max_iterations, 0)
+    if max_iterations is not None:
+        max_iterations = check_integer("max_iterations", max_iterations, 0)
     if max_seconds is not None:
         max_seconds = check_real("max_seconds", max_seconds, 0.0)
     if maximizer is not None:
@@ -150,7 +156,7 @@ class _Run:
         degree: int,
         solver: str,
         tolerance: float,
-        max_iterations: int,
+        max_iterations: int | None,
         max_seconds: float | None,
         max_memory: int,
         rng: np.random.Generator,
@@ -158,12 +164,15 @@ class _Run:
         self.started = time.perf_counter()
         self.form = Form.of(tensor, max_memory)
         self.degree, self.solver, self.tolerance = degree, solver, tolerance
-        self.left, self.max_seconds, self.rng = max_iterations, max_seconds, rng
+        self.max_iterations, self.max_seconds, self.rng = max_iterations, max_seconds, rng
+        self.left = _ITERATIONS if max_iterations is None else max_iterations
+        self.trouble = ""
         self.nit = 0
         # |T(x)| <= |T|_F: what holds before anything has been solved.
         self.upper, self.proposer = self.form.norm + self.form.error, "norm"
         self.lower, self.size = -self.upper, 0
         self.maximizer = np.eye(tensor.dim)[0]
+        self.pseudo_value: float | None = None
 
     def certificate(self, maximizer: np.ndarray | None) -> Certificate:
         form = self.form
@@ -175,7 +184,19 @@ class _Run:
         relaxation = Relaxation(form.dim, form.order, self.degree)
         self.size = relaxation.size
         target = form.target(relaxation)
-        self._face(relaxation, target, points)
+        if self.solver in ("clarabel", "scs"):
+            self._reference(relaxation, target)
+            return self._finish()
+        matrix = relaxation.matrix(relaxation.moments(target))
+        if self.solver in ("auto", "face"):
+            matrix = self._face(relaxation, target, points)
+            if self._open() and maximizer is None:
+                before = self.lower
+                points = self._search(None)
+                if self.lower > before:
+                    matrix = self._face(relaxation, target, points)
+        if self.solver in ("auto", "admm") and self._open():
+            self._admm(relaxation, target, matrix)
         return self._finish()
 
     def _search(self, starts: np.ndarray | None) -> np.ndarray:
@@ -185,7 +206,7 @@ class _Run:
             self.lower, self.maximizer = value, points[0]
         return points
 
-    def _face(self, relaxation: Relaxation, target: np.ndarray, points: np.ndarray) -> None:
+    def _face(self, relaxation: Relaxation, target: np.ndarray, points: np.ndarray) -> np.ndarray:
         dual = face(
             relaxation,
             target,
@@ -196,12 +217,48 @@ class _Run:
             expired=self._expired,
         )
         self._propose(relaxation, target, dual, "face")
+        return dual.matrix
+
+    def _admm(self, relaxation: Relaxation, target: np.ndarray, start: np.ndarray) -> None:
+        dual, value = admm(
+            relaxation,
+            target,
+            start=start,
+            max_iterations=self.left,
+            tolerance=self.tolerance,
+            expired=self._expired,
+        )
+        self._propose(relaxation, target, dual, "admm")
+        if math.isfinite(value):
+            self.pseudo_value = value * self.form.unit
+
+    def _reference(self, relaxation: Relaxation, target: np.ndarray) -> None:
+        seconds = None
+        if self.max_seconds is not None:
+            seconds = max(self.max_seconds - (time.perf_counter() - self.started), 1e-3)
+        found = solve(
+            relaxation,
+            target,
+            self.solver,
+            max_iterations=self.max_iterations,
+            max_seconds=seconds,
+        )
+        if found.status != "optimal":
+            self.trouble = f"{self.solver} ended with status {found.status}."
+        if found.dual is not None and found.moments is not None:
+            self._propose(relaxation, target, found.dual, self.solver)
+            value = Moments(relaxation, target).feasible_value(found.moments)
+            self.pseudo_value = value * self.form.unit
+
+    def _open(self) -> bool:
+        return self._gap() > self.tolerance and self.left > 0 and not self._expired()
 
     def _propose(
         self, relaxation: Relaxation, target: np.ndarray, dual: Dual, proposer: str
     ) -> None:
         self.nit += dual.nit
-        self.left -= dual.nit
+        if proposer in ("face", "admm"):
+            self.left -= dual.nit
         bound = upper_bound(relaxation, target, dual.matrix, dual.largest) + self.form.error
         if bound < self.upper:
             self.upper, self.proposer = bound, proposer
@@ -214,11 +271,31 @@ class _Run:
         largest = max(abs(self.upper), abs(self.lower))
         return (self.upper - self.lower) / largest if largest > 0.0 else 0.0
 
+    def _proved_gap(self) -> bool:
+        if self.pseudo_value is None:
+            return False
+        value = self.pseudo_value / self.form.unit
+        # A pseudo-expectation is feasible to the accuracy of an eigensolver, not exactly.
+        return value > self.lower + max(self.tolerance, 1e-7) * abs(self.lower)
+
     def _finish(self) -> Certificate:
         gap = self._gap()
         if gap <= self.tolerance or self.size == 0:
             status = CertificateStatus.CERTIFIED
             message = f"The maximum is known to a relative {gap:.1e}."
+        elif self._proved_gap():
+            status = CertificateStatus.GAP
+            message = (
+                f"The relaxation of degree {self.degree} itself has a gap: a pseudo-expectation "
+                f"reaches {self.pseudo_value:.8g}, so no bound of this degree is below it. "
+                f"Try degree={self.degree + 2}."
+            )
+        elif self.trouble:
+            status = CertificateStatus.STOPPED
+            message = (
+                f"{self.trouble} The bounds hold at a relative gap of {gap:.1e}. "
+                "Try solver='auto', or higher limits."
+            )
         elif self.left <= 0 or self._expired():
             status = CertificateStatus.STOPPED
             what = "max_iterations" if self.left <= 0 else "max_seconds"
@@ -241,6 +318,7 @@ class _Run:
             upper_bound=upper,
             lower_bound=lower,
             maximizer=self.maximizer,
+            pseudo_value=self.pseudo_value,
             gap=gap,
             status=status,
             message=message,

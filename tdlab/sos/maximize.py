@@ -43,8 +43,19 @@ def maximisers(
     values = tensor.evaluate(points)
     order = np.argsort(-values, kind="stable")
     points, values = points[order], values[order]
-    points = points[values >= values[0] - _TIE * max(abs(values[0]), tensor.norm() / dim)]
-    return _distinct(points, tensor.order)
+    # The best one stays whatever its gradient; a tie must be a critical point to full accuracy,
+    # because the face it spans is used as an equation.
+    slopes = np.linalg.norm(tensor.mttkrp(points) - values[:, None] * points, axis=1)
+    tied = values >= values[0] - _TIE * max(abs(values[0]), tensor.norm() / dim)
+    tied &= slopes <= 1e-12 * tensor.norm()
+    tied[0] = True
+    points = _distinct(points[tied], tensor.order)
+    if starts is None and len(points) > near.size // 2:
+        # As many maximisers as survivors: perhaps a continuum of them. Their span is what matters.
+        more = rng.standard_normal((40 * dim, dim))
+        points = np.concatenate([points, maximisers(tensor, rng, more)])
+        points = _distinct(points, tensor.order)
+    return points
 
 
 def climb(tensor: SymmetricTensor, points: np.ndarray, steps: int) -> np.ndarray:
