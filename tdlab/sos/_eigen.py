@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 _DIRECT = 250  # below this side a dense solve costs no more than the filter
-_FILTER_DEGREE = 8
+_FILTER_DEGREE = 6
 
 
 class TopEigenpairs:
@@ -24,15 +24,16 @@ class TopEigenpairs:
     def __call__(self, matrix: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
         """At least the largest pair is returned."""
         if len(matrix) < _DIRECT or self._block is None:
-            return self._direct(matrix, threshold)
+            return self.exact(matrix, threshold)
         values, vectors = self._filtered(matrix, threshold)
         above = np.count_nonzero(values > threshold)
         if above == len(values):
             # The block holds nothing below the threshold: there may be more above it.
-            return self._direct(matrix, threshold)
+            return self.exact(matrix, threshold)
         return values[-max(above, 1) :], vectors[:, -max(above, 1) :]
 
-    def _direct(self, matrix: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    def exact(self, matrix: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """The same from LAPACK, whatever the size."""
         size = len(matrix)
         if size < _DIRECT:
             values, vectors = np.linalg.eigh(matrix)

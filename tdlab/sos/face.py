@@ -23,8 +23,8 @@ from tdlab.sos._eigen import TopEigenpairs
 from tdlab.sos.basis import Relaxation
 
 # Slack and steps of each stage: a wide margin first, because the set it leaves has an interior.
-_STAGES = ((0.1, 16), (0.05, 24), (0.02, 40), (0.005, 60), (0.0, 80))
-_OVERSHOOT = 1.5
+_STAGES = ((0.15, 8), (0.05, 24), (0.02, 40), (0.005, 60), (0.0, 80))
+_OVERSHOOT = 1.8
 _DONE = 1e-11
 _CONSISTENT = 1e-5
 _MULTIPLIER_STEPS = 12
@@ -79,7 +79,10 @@ def face(
         previous, ahead = matrix, matrix.copy()
         stalled = 0
         for _ in range(steps):
-            values, vectors = eigenpairs(_off_face(ahead, basis, threshold - scale), threshold)
+            off = _off_face(ahead, basis, threshold - scale)
+            values, vectors = eigenpairs(off, threshold)
+            if values[-1] <= theta + _DONE * scale and not _below(off, theta, scale):
+                values, vectors = eigenpairs.exact(off, threshold)
             largest = max(float(values[-1]), theta)
             if largest < best.largest - 1e-6 * scale or largest <= theta + _DONE * scale:
                 best, stalled = Dual(ahead.copy(), largest, done), 0
@@ -94,10 +97,13 @@ def face(
             if total > excess:
                 momentum = 1.0
             excess = total
-            matrix = ahead - _OVERSHOOT * (vectors * above) @ vectors.T
+            matrix = (vectors * (-_OVERSHOOT * above)) @ vectors.T
+            matrix += ahead
             affine.project(matrix)
             following = (1.0 + math.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
-            ahead = matrix + ((momentum - 1.0) / following) * (matrix - previous)
+            ahead = matrix - previous
+            ahead *= (momentum - 1.0) / following
+            ahead += matrix
             previous, momentum = matrix, following
             done += 1
         matrix = ahead
@@ -118,8 +124,10 @@ class _Affine:
         False if the set proves empty.
         """
         relaxation, basis = self.relaxation, self.basis
-        relaxation.correct(matrix, self.target)
+        moments = relaxation.moments(relaxation.coefficients(matrix) - self.target)
+        # What the matrix will do to V once the moments are taken off it.
         residual = self.theta * basis - matrix @ basis
+        kernels.expand_times(moments, relaxation.weights, relaxation.index, basis, residual)
         multiplier = np.zeros_like(residual)
         step, square = residual.copy(), float(np.vdot(residual, residual))
         start = square
@@ -136,11 +144,11 @@ class _Affine:
             new = float(np.vdot(residual, residual))
             step = residual + (new / square) * step
             square = new
-        half = (0.5 * multiplier) @ basis.T
-        half = half + half.T
-        moments = relaxation.moments(self._product_coefficients(multiplier))
-        kernels.expand(moments, relaxation.weights, relaxation.index, -1.0, half)
-        matrix += half
+        moments += relaxation.moments(self._product_coefficients(multiplier))
+        left = np.concatenate([0.5 * multiplier, basis], axis=1)
+        right = np.concatenate([basis, 0.5 * multiplier], axis=1)
+        matrix += left @ right.T
+        kernels.expand(moments, relaxation.weights, relaxation.index, -1.0, matrix)
         return square <= max(floor, _CONSISTENT**2 * start)
 
     def _product_coefficients(self, multiplier: np.ndarray) -> np.ndarray:
@@ -166,9 +174,21 @@ def _off_face(matrix: np.ndarray, basis: np.ndarray, level: float) -> np.ndarray
     image = matrix @ basis
     core = basis.T @ image
     # (I - VV^T) H (I - VV^T) + level VV^T, whatever rounding left of H V = theta V.
-    left = basis @ (0.5 * (core + level * np.eye(len(core)))) - image
-    update = left @ basis.T
-    return matrix + update + update.T
+    update = basis @ (0.5 * (core + level * np.eye(len(core)))) - image
+    left = np.concatenate([update, basis], axis=1)
+    right = np.concatenate([basis, update], axis=1)
+    out = left @ right.T
+    out += matrix
+    return out
+
+
+def _below(matrix: np.ndarray, theta: float, scale: float) -> bool:
+    """Whether no eigenvalue exceeds theta: Ritz values alone might have missed one."""
+    try:
+        np.linalg.cholesky((theta + 10 * _DONE * scale) * np.eye(len(matrix)) - matrix)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def _span(vectors: np.ndarray) -> np.ndarray:
