@@ -23,6 +23,8 @@ _HOMES = {
     "decompose": "tdlab.algorithms",
     "methods": "tdlab.algorithms",
     "uniqueness": "tdlab.algorithms.uniqueness",
+    "RankEstimate": "tdlab.algorithms.rank",
+    "estimate_rank": "tdlab.algorithms.rank",
     "match": "tdlab.metrics",
     "InputError": "tdlab.errors",
     "run": "tdlab.lab",
@@ -48,12 +50,14 @@ __all__ = [
     "FactoredTensor",
     "Flattening4",
     "InputError",
+    "RankEstimate",
     "Status",
     "SymmetricTensor",
     "TwoLayerNetwork",
     "algorithms",
     "decompose",
     "dictionary",
+    "estimate_rank",
     "gaussian_tensor",
     "lab",
     "match",
@@ -86,6 +90,7 @@ if TYPE_CHECKING:
         view,
     )
     from tdlab.algorithms import Decomposition, Status, decompose, methods
+    from tdlab.algorithms.rank import RankEstimate, estimate_rank
     from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError
     from tdlab.lab import open_store, run

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tdlab.algorithms.base import Budget, Decomposition, Method
 
 # The share of |T|^2 that r units leave of a tensor without structure is about
-# (1 - r/r_id)^2.35 (measured at order 3, d = 20).
-_NULL_EXPONENT = 2.35
+# (1 - r/r_id)^2.35 (measured at order 3, d = 20); of |T| itself, to half that power.
+NULL_POWER = 2.35 / 2
 # That law errs by up to a quarter for a few units or nearly r_id of them, and nulls differ: a fit
 # has found something where it leaves less than 0.6 of the null's square, or explains 1.3 times as
 # much and two standard deviations of a mean over the N distinct entries.
@@ -37,7 +37,7 @@ _RUNS = 3
 def null_residual(dim: int, rank: int, order: int) -> float:
     """Relative residual that ``rank`` terms leave of a Gaussian tensor, by the measured law."""
     filled = min(rank / r_id(dim, order), 1.0)
-    return (1.0 - filled) ** (_NULL_EXPONENT / 2)
+    return (1.0 - filled) ** NULL_POWER
 
 
 def null_bar(dim: int, rank: int, order: int) -> float:
@@ -133,13 +133,13 @@ def under_noise(
     """
     if not (budget.noise or budget.estimate):
         return result
-    result = _refit(method, tensor, result, budget)
+    result = refit(method, tensor, result, budget)
     if budget.estimate and not result.success:
         result = settle(method, tensor, result, rng, budget, polished=True, earlier=earlier)
     return result
 
 
-def _refit(
+def refit(
     method: Method, tensor: SymmetricTensor, result: Decomposition, budget: Budget
 ) -> Decomposition:
     """The result after joint least squares from its components, if that fits better."""
@@ -210,7 +210,7 @@ def settle(
         goal = dataclasses.replace(budget, noise=1.002 * best.residual, estimate=False)
         again = method.run(tensor, rank, rng=rng.spawn(1)[0], budget=goal)
         if polished:
-            again = _refit(method, tensor, again, goal)
+            again = refit(method, tensor, again, goal)
         runs, nit, history = runs + 1, nit + again.nit, history + again.history
         found = same(again, best)
         best = min(best, again, key=lambda one: one.residual)

@@ -17,7 +17,7 @@ from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 def decompose(
     tensor: SymmetricTensor | Flattening4 | np.ndarray,
-    rank: int,
+    rank: int | None = None,
     method: str | Method = "auto",
     *,
     rng: np.random.Generator | int | None = None,
@@ -31,8 +31,8 @@ def decompose(
     ----------
     tensor : SymmetricTensor, or a symmetric (d,) * k array
         Methods that declare it take a `Flattening4` instead.
-    rank : int
-        Number of terms, >= 1.
+    rank : int, optional
+        Number of terms, >= 1. None asks `tdlab.estimate_rank`, outside the clock.
     method : str or method object
         A name of `tdlab.methods`; ``"auto"`` chooses by dimension and rank.
     rng : Generator, int or None
@@ -56,7 +56,8 @@ def decompose(
     Raises
     ------
     InputError
-        For an unknown method or option, a bad rank, or an array that is not a symmetric tensor.
+        For an unknown method or option, a bad rank, one that cannot be told, or an array that is
+        not a symmetric tensor.
 
     Examples
     --------
@@ -68,7 +69,8 @@ def decompose(
     """
     if not isinstance(tensor, SymmetricTensor | Flattening4):
         tensor = DenseTensor(tensor)
-    rank = check_integer("rank", rank, 1)
+    if rank is not None:
+        rank = check_integer("rank", rank, 1)
     if isinstance(method, str):
         method = get_method(method, options)
     elif options:
@@ -77,6 +79,8 @@ def decompose(
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     generator = np.random.default_rng(rng)
     _kernels.warm_up()
+    if rank is None:
+        rank = _told_rank(tensor, noise, generator)
     # Where a fit has as many parameters as there are entries, it reaches any noise.
     goal = residual_under(level, tensor.dim, rank, tensor.order)
     goal = max(goal, EXACT_FIT) if level else 0.0
@@ -99,6 +103,19 @@ def decompose(
     if settles and not result.success and isinstance(tensor, SymmetricTensor):
         result = settle(method, tensor, result, generator, budget)
     return dataclasses.replace(result, seconds=budget.seconds)
+
+
+def _told_rank(
+    tensor: SymmetricTensor | Flattening4, noise: float | None, rng: np.random.Generator
+) -> int:
+    from tdlab.algorithms.rank import estimate_rank
+
+    if isinstance(tensor, Flattening4):
+        raise InputError("rank: got None for a Flattening4, wanted an integer >= 1")
+    told = estimate_rank(tensor, noise=noise, rng=rng.spawn(1)[0])
+    if told.rank is None:
+        raise InputError(f"rank: got None, wanted an integer >= 1. {told.message}")
+    return told.rank
 
 
 def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -> str:

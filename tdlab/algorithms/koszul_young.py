@@ -154,11 +154,23 @@ def _matrix_space(
     return matrices
 
 
-def _quadrics(tensor: SymmetricTensor, rank: int, p: int, rng: np.random.Generator) -> np.ndarray:
-    """Quadrics (m, d(d+1)/2) that vanish at every component, from one projection to 2p+1 modes."""
-    dim, q = tensor.dim, 2 * p + 1
-    projection = np.linalg.qr(rng.standard_normal((dim, q)))[0].T
+def koszul_flattening(tensor: SymmetricTensor, projection: np.ndarray) -> np.ndarray:
+    """The flattening (C(q,p+1) d, C(q,p) d) of one mode projected by (q, d), q = 2p + 1.
+
+    Its rank is r C(2p,p) for r generic terms within `largest_rank`.
+    """
+    dim, q = tensor.dim, len(projection)
     slices = tensor.contract(projection)
+    sources, targets, terms = _wedges(q)
+    flat = np.zeros((targets, dim, sources, dim))
+    for j, i, k, sign in terms:
+        flat[j, :, i, :] = sign * slices[k]
+    return flat.reshape(targets * dim, -1)
+
+
+def _wedges(q: int) -> tuple[int, int, list[tuple[int, int, int, float]]]:
+    """Sizes of Lambda^p and Lambda^{p+1} of R^q, and (j, i, k, sign): e_k ^ e_i = sign e_j."""
+    p = q // 2
     sources = {subset: i for i, subset in enumerate(combinations(range(q), p))}
     targets = list(combinations(range(q), p + 1))
     # e_k ^ e_I = (-1)^position of k in I + k.
@@ -167,20 +179,25 @@ def _quadrics(tensor: SymmetricTensor, rank: int, p: int, rng: np.random.Generat
         for j, target in enumerate(targets)
         for place, k in enumerate(target)
     ]
-    flat = np.zeros((len(targets), dim, len(sources), dim))
-    for j, i, k, sign in terms:
-        flat[j, :, i, :] = sign * slices[k]
-    matrix = flat.reshape(len(targets) * dim, -1)
+    return len(sources), len(targets), terms
+
+
+def _quadrics(tensor: SymmetricTensor, rank: int, p: int, rng: np.random.Generator) -> np.ndarray:
+    """Quadrics (m, d(d+1)/2) that vanish at every component, from one projection to 2p+1 modes."""
+    dim, q = tensor.dim, 2 * p + 1
+    projection = np.linalg.qr(rng.standard_normal((dim, q)))[0].T
+    sources, targets, terms = _wedges(q)
+    matrix = koszul_flattening(tensor, projection)
     matrix = matrix / np.linalg.norm(matrix, 2 if len(matrix) < 100 else "fro")
     nullity = len(matrix) - rank * comb(2 * p, p)
     # If K z = 0 then (K + U V') z = U (V' z): the kernel is the range of (K + U V')^{-1} U.
     left, right = (rng.standard_normal((len(matrix), nullity)) for _ in range(2))
     bordered = matrix + left @ right.T / len(matrix) ** 1.5
     kernel = np.linalg.qr(np.linalg.solve(bordered, left))[0]
-    elements = kernel.reshape(len(sources), dim, nullity)
+    elements = kernel.reshape(sources, dim, nullity)
     upper, lower = np.triu_indices(dim)
     scale = np.where(upper == lower, 0.5, np.sqrt(0.5))
-    out = np.zeros((len(targets), nullity, len(upper)))
+    out = np.zeros((targets, nullity, len(upper)))
     for j, i, k, sign in terms:
         u, z = sign * projection[k], elements[i].T
         out[j] += (u[upper] * z[:, lower] + u[lower] * z[:, upper]) * scale

@@ -1,0 +1,104 @@
+"""The number of terms, told or refused."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab import InputError
+
+
+def planted(dim, rank, seed, order=3):
+    truth = tdlab.sample_network(dim, rank, "He3", "sphere", rng=[dim, rank, seed]).weights
+    return tdlab.FactoredTensor(truth, order=order)
+
+
+def noisy(tensor, level, seed):
+    noise = tdlab.gaussian_tensor(tensor.dim, tensor.order, level * tensor.norm(), rng=500 + seed)
+    return tdlab.DenseTensor(tensor.dense() + noise.dense())
+
+
+@pytest.mark.parametrize(
+    ("dim", "rank", "evidence"),
+    [
+        (6, 1, "flattening"),
+        (8, 7, "flattening"),
+        (8, 8, "koszul-young"),
+        (8, 12, "koszul-young"),
+        (11, 16, "koszul-young"),
+        (20, 30, "koszul-young"),
+        (30, 45, "koszul-young"),
+        (12, 21, "residuals"),
+        (10, 18, "residuals"),
+    ],
+)
+def test_exact_tensors(dim, rank, evidence):
+    for seed in range(2):
+        found = tdlab.estimate_rank(planted(dim, rank, seed), rng=seed)
+        assert (found.rank, found.noise, found.evidence) == (rank, 0.0, evidence)
+
+
+@pytest.mark.parametrize(("dim", "rank"), [(10, 1), (10, 7), (15, 10), (20, 14), (12, 16)])
+def test_noisy_tensors(dim, rank):
+    found = tdlab.estimate_rank(noisy(planted(dim, rank, 1), 0.05, 1), rng=0)
+    assert found.rank == rank and found.evidence == "residuals"
+    assert found.noise == pytest.approx(0.05, rel=0.2)
+
+
+def test_even_orders():
+    assert tdlab.estimate_rank(planted(7, 5, 0, order=4), rng=0).rank == 5
+    assert tdlab.estimate_rank(np.diag([1.0, 2.0, 0.0, -1.0])).rank == 3
+
+
+@pytest.mark.parametrize("dim", [6, 9])
+def test_noise_has_no_rank(dim):
+    for seed in range(2):
+        found = tdlab.estimate_rank(tdlab.gaussian_tensor(dim, rng=seed), rng=0)
+        assert found.rank is None and found.evidence == "" and "State the rank" in found.message
+
+
+def test_decompose_takes_the_rank_it_is_told():
+    tensor = planted(9, 12, 0)
+    result = tdlab.decompose(tensor, rng=0)
+    assert result.rank == 12 and result.success
+    assert tdlab.match(result.components, tensor.components).recovered == 1.0
+
+
+def test_decompose_refuses_where_no_rank_is_told():
+    for tensor in (tdlab.gaussian_tensor(6, rng=0), np.zeros((3, 3, 3))):
+        with pytest.raises(InputError, match="rank: got None") as caught:
+            tdlab.decompose(tensor, rng=0)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="rank: got None for a Flattening4"):
+        tdlab.decompose(tdlab.Flattening4(np.eye(9)))
+
+
+def test_records_are_frozen_and_reproducible():
+    tensor = noisy(planted(10, 5, 0), 0.05, 0)
+    first, second = (tdlab.estimate_rank(tensor, rng=1) for _ in range(2))
+    assert first == second
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.rank = 3
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dim", [8, 12, 20, 30])
+def test_ninety_five_percent_without_noise(dim):
+    right = [
+        tdlab.estimate_rank(planted(dim, rank, seed), rng=seed).rank == rank
+        for rank in {1, dim // 2, dim - 1, dim, dim + 1, 5 * dim // 4, 3 * dim // 2}
+        for seed in range(10)
+    ]
+    assert np.mean(right) >= 0.95
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("dim", [8, 12, 20, 30])
+def test_ninety_five_percent_with_noise(dim):
+    right = [
+        tdlab.estimate_rank(noisy(planted(dim, rank, seed), 0.05, seed), rng=seed).rank == rank
+        for rank in {1, dim // 4, dim // 2, int(0.7 * dim)}
+        for seed in range(10)
+    ]
+    assert np.mean(right) >= 0.95
