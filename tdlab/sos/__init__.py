@@ -2,5 +2,13 @@
 
 from tdlab.sos.certificate import Certificate, CertificateStatus
 from tdlab.sos.front import certify, required_memory
+from tdlab.sos.spectral import flattening_bound, traceless_bound
 
-__all__ = ["Certificate", "CertificateStatus", "certify", "required_memory"]
+__all__ = [
+    "Certificate",
+    "CertificateStatus",
+    "certify",
+    "flattening_bound",
+    "required_memory",
+    "traceless_bound",
+]

@@ -107,8 +107,7 @@ def certify(
     >>> c.status.value, c.gap < 1e-8, c.lower_bound <= c.upper_bound
     ('certified', True, True)
     """
-    if not isinstance(tensor, SymmetricTensor):
-        tensor = DenseTensor(np.asarray(tensor))
+    tensor = as_tensor(tensor)
     degree = _check_degree(degree, tensor.order)
     check_choice("solver", solver, SOLVERS)
     tolerance = check_real("tolerance", tolerance, 0.0)
@@ -120,12 +119,7 @@ def certify(
         maximizer = check_array("maximizer", maximizer, (tensor.dim,))
         if not np.any(maximizer):
             raise InputError("maximizer: got the zero vector, wanted a direction")
-    need = required_memory(tensor.dim, tensor.order, degree)
-    if need > max_memory:
-        raise InputError(
-            f"max_memory: got {max_memory} bytes, wanted at least {need} for degree {degree} at "
-            f"dim={tensor.dim}"
-        )
+    check_memory(tensor, degree, max_memory)
     warm_up()
     generator = np.random.default_rng(rng)
     return _Run(
@@ -133,10 +127,28 @@ def certify(
     ).certificate(maximizer)
 
 
+def as_tensor(tensor: SymmetricTensor | np.ndarray) -> SymmetricTensor:
+    """Arrays become a `DenseTensor`, with its checks."""
+    return tensor if isinstance(tensor, SymmetricTensor) else DenseTensor(np.asarray(tensor))
+
+
+def smallest_degree(order: int) -> int:
+    """The smallest even degree whose relaxation can hold a form of this order."""
+    return max(4, order + 1) if order % 2 == 1 else order
+
+
+def check_memory(tensor: SymmetricTensor, degree: int, max_memory: int) -> None:
+    """Refuse a relaxation that needs more than ``max_memory`` bytes."""
+    need = required_memory(tensor.dim, tensor.order, degree)
+    if need > max_memory:
+        raise InputError(
+            f"max_memory: got {max_memory} bytes, wanted at least {need} for degree {degree} at "
+            f"dim={tensor.dim}"
+        )
+
+
 def _check_degree(degree: int | None, order: int) -> int:
-    smallest = max(2, order + order % 2)
-    if order % 2 == 1:
-        smallest = max(4, smallest)
+    smallest = smallest_degree(order)
     if degree is None:
         return smallest
     degree = check_integer("degree", degree, 2)

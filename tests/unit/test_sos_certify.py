@@ -116,7 +116,7 @@ def test_a_wrong_maximiser_never_certifies(seed, rng):
     assert wrong > 0, "every start led to the maximiser: the test tests nothing"
 
 
-@pytest.mark.parametrize("steps", [0, 1, 2, 4])
+@pytest.mark.parametrize("steps", [0, 1, 2])
 def test_an_early_stop_leaves_valid_bounds(steps):
     tensor = tdlab.gaussian_tensor(15, rng=0)
     truth = tdlab.sos.certify(tensor, rng=0)
