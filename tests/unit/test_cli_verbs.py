@@ -23,7 +23,7 @@ name = "lm"
 [[method]]
 name = "jennrich"
 """
-VERBS = ["run", "status", "plot", "export", "list", "doctor"]
+VERBS = ["run", "decompose", "status", "plot", "export", "list", "doctor"]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,65 @@
+"""Arrays from files: .npy, .npz and .mat (to version 7), never a pickle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tdlab.errors import InputError
+
+
+def read_array(path: Path | str, name: str | None = None) -> np.ndarray:
+    """The array in a .npy, .npz or .mat file; ``name`` picks one of several.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it cannot be read, or it does not hold one array.
+    """
+    path = Path(path)
+    readers = {".npy": _read_npy, ".npz": _read_npz, ".mat": _read_mat}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"file: got {path}, wanted one that ends in .npy, .npz or .mat")
+    if not path.is_file():
+        raise InputError(f"file: got {path}, wanted a file that exists")
+    try:
+        arrays = reader(path)
+    except InputError:
+        raise
+    except Exception as error:  # Each format has its own ways to be broken.
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"file: got {path}, which cannot be read: {reason}") from None
+    if name is None:
+        if len(arrays) != 1:
+            raise InputError(
+                f"name: got none for {path} with arrays {', '.join(sorted(arrays)) or '(none)'}, "
+                "wanted one of them"
+            )
+        name = next(iter(arrays))
+    if name not in arrays:
+        raise InputError(f"name: got {name!r}, wanted one of {', '.join(sorted(arrays))}")
+    return arrays[name]
+
+
+def _read_npy(path: Path) -> dict[str, Any]:
+    return {path.stem: np.load(path, allow_pickle=False)}
+
+
+def _read_npz(path: Path) -> dict[str, Any]:
+    with np.load(path, allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def _read_mat(path: Path) -> dict[str, Any]:
+    from scipy.io import loadmat
+
+    try:
+        held = loadmat(path)
+    except NotImplementedError:
+        raise InputError(
+            f"file: got {path} in MATLAB's format 7.3, wanted an older one: save(..., '-v7')"
+        ) from None
+    return {key: value for key, value in held.items() if not key.startswith("__")}
