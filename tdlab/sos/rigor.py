@@ -34,7 +34,7 @@ def upper_bound(
         The largest eigenvalue as estimated; it moves the bound, never its validity.
     """
     matrix = 0.5 * (matrix + matrix.T)
-    top = largest_eigenvalue(matrix, guess)
+    top = _largest_eigenvalue(matrix, guess)
     rest = residual_norm(relaxation, target, matrix)
     bound = relaxation.mass * top + rest
     return float(bound + 8 * UNIT * (abs(relaxation.mass * top) + rest))
@@ -68,11 +68,9 @@ def _longest_sum(relaxation: Relaxation) -> int:
     return int(np.bincount(relaxation.index.ravel()).max())
 
 
-def largest_eigenvalue(matrix: np.ndarray, guess: float | None = None) -> float:
+def _largest_eigenvalue(matrix: np.ndarray, guess: float) -> float:
     """A number >= lambda_max of an exactly symmetric matrix."""
     size = len(matrix)
-    if guess is None:
-        guess = float(np.linalg.eigvalsh(matrix)[-1])
     scale = max(abs(guess), float(np.abs(np.diagonal(matrix)).max()))
     step = 4 * size * UNIT * scale
     for _ in range(12):

@@ -1,24 +1,24 @@
 """Bounds by one eigenvalue problem: what a certificate costs before any optimisation.
 
 `flattening_bound`   T(x) = b_m(x)^T B b_n(x) with |b_m| = |b_n| = 1: the norm of a flattening
-`traceless_bound`    the same after splitting x x^T = I/d + X, tr X = 0, |X|^2 = 1 - 1/d: the part
-                     of T that the identity direction inflates is bounded by itself
+`traceless_bound`    the same after adding a multiple of (tr T) (x) |x|^2 minus its symmetric part,
+                     which is zero on the sphere: it moves the identity direction, that inflates a
+                     flattening, out of the way; the best multiple, one number, is searched for
 
-Both are sums-of-squares proofs of the smallest degree, so `certify` never proves less. Rounding is
-covered. Source of the second: Hopkins, Shi and Steurer, COLT 2015 (trace direction of T_(1) T_(1)).
+Both are sums-of-squares proofs of the smallest degree, so the optimum of `certify` is at most
+either. Rounding is covered. Source of the second idea: Hopkins, Shi and Steurer, COLT 2015.
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
+from scipy.optimize import minimize_scalar
 
 from tdlab.errors import InputError
 from tdlab.sos.basis import Relaxation
-from tdlab.sos.forms import UNIT, Form
+from tdlab.sos.forms import Form
 from tdlab.sos.front import as_tensor, check_memory, smallest_degree
-from tdlab.sos.rigor import largest_eigenvalue, upper_bound
+from tdlab.sos.rigor import upper_bound
 from tdlab.tensors import SymmetricTensor
 
 
@@ -43,14 +43,11 @@ def flattening_bound(tensor: SymmetricTensor | np.ndarray, *, max_memory: int = 
     >>> round(tdlab.sos.flattening_bound(T), 9)
     1.0
     """
-    form, relaxation, matrix = _flattening(tensor, max_memory)
-    top = float(np.linalg.eigvalsh(matrix)[-1])
-    bound = upper_bound(relaxation, form.target(relaxation), matrix, top)
-    return (bound + form.error) * form.unit
+    return _bound(*_flattening(tensor, max_memory))
 
 
 def traceless_bound(tensor: SymmetricTensor | np.ndarray, *, max_memory: int = 2**30) -> float:
-    """`flattening_bound` with the identity direction of one pair of modes bounded by itself.
+    """`flattening_bound` with the trace of the tensor moved out of the way, as far as it helps.
 
     Parameters
     ----------
@@ -73,34 +70,33 @@ def traceless_bound(tensor: SymmetricTensor | np.ndarray, *, max_memory: int = 2
     form, relaxation, matrix = _flattening(tensor, max_memory)
     if form.order not in (3, 4):
         raise InputError(f"tensor: got order {form.order}, wanted order 3 or 4")
-    dim, upper = form.dim, len(relaxation.blocks[0])
+    upper = len(relaxation.blocks[0])
     lists = relaxation.blocks[0].lists
-    # u picks |x|^2 = 1 from the monomials of degree 2; Q projects it away.
-    identity = np.where(lists[:, 0] == lists[:, 1], 1.0, 0.0)
-    keep = 1.0 - 1.0 / dim
-    rounding = (2 * upper + 40) * UNIT * float(np.linalg.norm(matrix)) * relaxation.mass
-    if form.order == 3:
-        # x^T B v with B twice the off-diagonal block: x^T B Q v + <B u, x> / d.
-        block = 2.0 * matrix[upper:, :upper]
-        trace = block @ identity
-        block = block - np.outer(trace, identity / dim)
-        joined = np.zeros_like(matrix)
-        joined[upper:, :upper], joined[:upper, upper:] = block, block.T
-        bound = math.sqrt(keep) * largest_eigenvalue(joined) + float(np.linalg.norm(trace)) / dim
-    else:
-        # v^T Q H Q v + (2/d) <Q H u, v> + u^T H u / d^2; the middle one is a quadratic form in x.
-        image = matrix @ identity
-        value = float(identity @ image)
-        linear = image - identity * (value / dim)
-        block = matrix - np.outer(image, identity / dim) - np.outer(identity / dim, image)
-        block += (value / dim**2) * np.outer(identity, identity)
-        quadratic = np.zeros((dim, dim))
-        quadratic[lists[:, 0], lists[:, 1]] = linear * relaxation.weights / 2.0
-        quadratic = quadratic + quadratic.T
-        bound = keep * max(largest_eigenvalue(block), 0.0)
-        bound += 2.0 / dim * largest_eigenvalue(quadratic) + value / dim**2
-        rounding *= 2.0
-    return float((bound + rounding + form.error) * (1.0 + 20 * UNIT) * form.unit)
+    # u picks |x|^2 = 1 out of the monomials of degree 2, so that H u is the trace of the tensor.
+    direction = np.zeros(relaxation.size)
+    direction[:upper] = np.where(lists[:, 0] == lists[:, 1], 1.0, 0.0)
+    shift = np.outer(matrix @ direction, direction)
+    shift = shift + shift.T
+    shift -= relaxation.project(shift)
+    size = float(np.linalg.norm(shift))
+    if size > 1e-12 * form.norm:
+        shift *= float(np.linalg.norm(matrix)) / size
+        # Convex in the multiple; any gives a valid bound, zero the flattening's.
+        best = minimize_scalar(
+            lambda t: float(np.linalg.eigvalsh(matrix + t * shift)[-1]),
+            bounds=(-3.0, 3.0),
+            method="bounded",
+            options={"xatol": 1e-3},
+        )
+        if best.fun < np.linalg.eigvalsh(matrix)[-1]:
+            matrix = matrix + best.x * shift
+    return _bound(form, relaxation, matrix)
+
+
+def _bound(form: Form, relaxation: Relaxation, matrix: np.ndarray) -> float:
+    top = float(np.linalg.eigvalsh(matrix)[-1])
+    bound = upper_bound(relaxation, form.target(relaxation), matrix, top)
+    return (bound + form.error) * form.unit
 
 
 def _flattening(
