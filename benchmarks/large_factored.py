@@ -14,6 +14,7 @@ import time
 import tdlab
 
 OPTIONS = {
+    "hsss": {"contractions": 1, "lanczos": 2, "rounds": 1},
     "power": {"starts": 128, "iterations": 5, "rounds": 2, "refine": False},
 }
 

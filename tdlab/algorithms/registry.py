@@ -20,9 +20,11 @@ from tdlab.errors import InputError, check_choice
 _BUILT_IN = {
     "als": "tdlab.algorithms.als:SymmetricALS",
     "auto": "tdlab.algorithms.auto:Auto",
+    "ding": "tdlab.algorithms.ding:Ding",
     "foobi": "tdlab.algorithms.foobi:FOOBI",
     "homotopy": "tdlab.algorithms.homotopy:Homotopy",
     "hss19": "tdlab.algorithms.hss19:HSS19",
+    "hsss": "tdlab.algorithms.hsss:HSSS",
     "jennrich": "tdlab.algorithms.jennrich:Jennrich",
     "koszul-young": "tdlab.algorithms.koszul_young:KoszulYoung",
     "lbfgs": "tdlab.algorithms.lbfgs:LBFGS",

@@ -13,7 +13,9 @@ from tests.problems import PLANTED
 METHODS = [
     "als",
     "auto",
+    "ding",
     "homotopy",
+    "hsss",
     "jennrich",
     "koszul-young",
     "lbfgs",
