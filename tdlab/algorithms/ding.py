@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -184,9 +184,14 @@ def leading_forms(
     for _ in range(2):
         other = rng.standard_normal(dim)
         form += np.einsum("i,j,k->ijk", other, other, other)
-    operator = LinearOperator((dim**3, dim**3), matvec=apply, dtype=np.dtype(np.float64))
+    operator = LinearOperator(
+        shape=(dim**3, dim**3),
+        dtype=np.dtype(np.float64),
+        matvec=apply,  # type: ignore[call-arg]
+    )
+    options: dict[str, Any] = {"which": "LA", "v0": harmonic_part(form).ravel(), "tol": 1e-3}
     try:
-        _, vectors = eigsh(operator, k=count, which="LA", v0=harmonic_part(form).ravel(), tol=1e-3)
+        _, vectors = eigsh(operator, k=count, **options)
     except ArpackNoConvergence as error:
         vectors = error.eigenvectors
     except _Expired:

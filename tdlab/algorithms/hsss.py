@@ -7,7 +7,7 @@ Sources    Hopkins, Schramm, Shi and Steurer (2016), arXiv 1512.02337
 
 X -> R sum_kl G_kl T_k (R X) T_l on d x d matrices, where R scales the identity direction by
 sqrt(2/(d+2)); no d^2 x d^2 array is formed. ``form="preconditioned"`` (this library's) whitens T,
-takes its harmonic part, and reads each draw's candidate from the two leading eigenvectors, as the
+takes its harmonic part, and reads each draw's candidate from the three leading eigenvectors, as the
 direction x with the largest T(x, x, x): two components that a draw weighs alike are mixed in each
 alone. ``form="published"`` does none of this. Rounds of deflation and the joint least squares at
 the end stand for the paper's local refinement.
@@ -28,6 +28,8 @@ from tdlab.errors import check_choice, check_integer
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 
 _FORMS = ("published", "preconditioned")
+# Eigenvectors of a whitened draw, and directions of each, among which the candidate is chosen.
+_LEADING = 3
 _BLOCK_DOUBLES = 2**23
 
 
@@ -115,7 +117,7 @@ class HSSS:
         for _ in range(count):
             operator = contracted_square(inner, rng.standard_normal(tensor.dim))
             drawn = _leading_directions(
-                operator, tensor.dim, self.lanczos, 2 if whitened else 1, rng, budget
+                operator, tensor.dim, self.lanczos, _LEADING if whitened else 1, rng, budget
             )
             values = np.abs(inner.evaluate(drawn)) if whitened else np.ones(len(drawn))
             rows.append(drawn[np.argmax(values)])
@@ -177,7 +179,7 @@ def _leading_directions(
 ) -> np.ndarray:
     """Top eigenvectors of the matrices that Lanczos finds for the largest |eigenvalues|.
 
-    One of the first matrix, and two of each where ``pairs`` > 1.
+    ``pairs`` of each of the first ``pairs`` matrices.
     """
     # The operator keeps symmetric matrices symmetric, so a symmetric start is all it takes.
     start = rng.standard_normal((dim, dim))
