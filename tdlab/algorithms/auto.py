@@ -1,11 +1,11 @@
 """The default: methods from the cheapest that may work to the strongest, each answer verified.
 
-Solves     any order-3 tensor that one of its methods solves
-Method     ``jennrich`` for rank <= dim; to rank 3.3 dim a few quick starts of ``homotopy``,
-           ``koszul-young`` (to about 1.75 dim) and ``homotopy`` with the penalty that stands
-           unequal coefficients; then slow ``homotopy``, turn by turn for equal coefficients and
-           for any. An answer is taken when it fits; a method that cannot take the rank is passed
-           over
+Solves     any tensor of order 3 to 6 that one of its methods solves
+Method     ``jennrich`` for rank <= dim; at even orders ``spm``; to rank 3.3 dim (at order 3) a few
+           quick starts of ``homotopy``, ``koszul-young`` (to about 1.75 dim) and ``homotopy`` with
+           the penalty that stands unequal coefficients; then slow ``homotopy``, turn by turn for
+           equal coefficients and for any. An answer is taken when it fits; a method that cannot
+           take the order or the rank is passed over
 Guarantee  that of ``koszul-young`` within its range; none beyond
 Cost       that of the method that fits, and the failed attempts before it: milliseconds for the
            first, less than the last one's budget for all
@@ -24,6 +24,7 @@ from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method
 from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
+from tdlab.algorithms.spm import SPM
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
@@ -45,8 +46,8 @@ class Auto:
     """
 
     name: ClassVar[str] = "auto"
-    orders: ClassVar[tuple[int, ...]] = (3,)
-    version: ClassVar[int] = 2
+    orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
+    version: ClassVar[int] = 3
     guarantee: ClassVar[str] = "that of koszul-young to about 1.75 dim"
     cost: ClassVar[str] = "that of the methods it runs"
     source: ClassVar[str] = "this library"
@@ -59,19 +60,22 @@ class Auto:
 
     def reach(self, dim: int, order: int) -> int:
         """The furthest of its methods."""
-        return max(method.reach(dim, order) or 0 for method in self._ladder(dim, dim))
+        return max(method.reach(dim, order) or 0 for method in self._ladder(dim, dim, order))
 
     def limit(self, dim: int, order: int) -> None:
         """Any rank."""
         return None
 
-    def _ladder(self, dim: int, rank: int) -> list[Method]:
+    def _ladder(self, dim: int, rank: int, order: int) -> list[Method]:
         ladder: list[Method] = [Jennrich()]
-        if rank <= 3.3 * dim or dim >= _LARGE:
+        if order % 2 == 0:
+            # Within its range it is as fast as a quick start, and stands any coefficients.
+            ladder.append(SPM())
+        if rank <= 3.3 * dim or dim >= _LARGE or order > 3:
             # Three paths of up to 40 stages: what succeeds at once succeeds here.
             ladder.append(Homotopy(steps=min(250, self.steps)))
             # Collinear components and widely unequal coefficients, up to about 1.75 dim.
-            if dim <= _LARGE:
+            if dim <= _LARGE and order == 3:
                 ladder.append(KoszulYoung())
             ladder.append(Homotopy(penalty="nuclear", steps=min(500, self.steps)))
         # Whether the coefficients agree does not show before the fit is exact (near the counting
@@ -90,7 +94,7 @@ class Auto:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         tried: list[Decomposition] = []
-        for method in self._ladder(tensor.dim, rank):
+        for method in self._ladder(tensor.dim, rank, tensor.order):
             limit = method.limit(tensor.dim, tensor.order)
             if limit is not None and rank > limit:
                 continue

@@ -1,7 +1,7 @@
 """L-BFGS on the Gram-form loss, with free rows, or unit rows times one common coefficient.
 
-Solves     min_W 1/2 |sum_i s_i w_i^{(x)k} - T|^2 at orders k = 3, 4, 5 with signs s known from a
-           flattening at order 4; "unit": min 1/2 |a sum_i s_i u_i^{(x)k} - T|^2, |u_i| = 1
+Solves     min_W 1/2 |sum_i s_i w_i^{(x)k} - T|^2 at orders k = 3 to 6 with signs s known from a
+           flattening at even orders; "unit": min 1/2 |a sum_i s_i u_i^{(x)k} - T|^2, |u_i| = 1
 Guarantee  none; the unit form knows that all coefficients agree, and is wrong where they do not
 Cost       an evaluation: one MTTKRP and 4 r^2 d flops; memory 2 m r d
 Sources    Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011) for decomposition by gradients
@@ -46,7 +46,7 @@ class LBFGS:
     """
 
     name: ClassVar[str] = "lbfgs"
-    orders: ClassVar[tuple[int, ...]] = (3, 4, 5)
+    orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
     version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "none; norms='unit' only for equal coefficients"
     cost: ClassVar[str] = "one MTTKRP and 4 r^2 d flops an evaluation"

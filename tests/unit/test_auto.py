@@ -50,11 +50,25 @@ def test_a_failure_tells_the_whole_story():
 
 
 def test_large_dimensions_never_meet_the_dense_kernel():
-    assert "koszul-young" not in {method.name for method in Auto()._ladder(300, 400)}
-    assert "koszul-young" in {method.name for method in Auto()._ladder(30, 40)}
+    assert "koszul-young" not in {method.name for method in Auto()._ladder(300, 400, 3)}
+    assert "koszul-young" in {method.name for method in Auto()._ladder(30, 40, 3)}
 
 
 def test_slow_attempts_share_the_steps():
     for steps in (1, 2, 700, 20000):
-        slow = Auto(steps=steps)._ladder(20, 74)[1:]
+        slow = Auto(steps=steps)._ladder(20, 74, 3)[1:]
         assert sum(method.steps for method in slow) == steps
+
+
+@pytest.mark.parametrize(
+    ("order", "dim", "rank", "winner"),
+    [(4, 8, 6, "jennrich"), (4, 12, 60, "spm"), (4, 8, 30, "homotopy"), (5, 7, 12, "homotopy"),
+     (6, 5, 15, "spm")],
+)  # fmt: skip
+def test_other_orders_take_what_wins_there(order, dim, rank, winner):
+    rng = np.random.default_rng(order)
+    rows = unit(rng.standard_normal((rank, dim)))
+    signs = np.where(rng.random(rank) < 0.3, -1.0, 1.0) if order % 2 == 0 else None
+    result = tdlab.decompose(tdlab.FactoredTensor(rows, signs, order), rank, rng=0)
+    assert result.success and tdlab.match(result.components, rows, order=order).recovered == 1.0
+    assert f"{winner} (residual" in result.message.rsplit(",", 1)[-1]

@@ -13,7 +13,8 @@ FORMS = ["published", "preconditioned"]
 
 
 def planted(dim, rank, seed=0):
-    rows = tdlab.sample_network(dim, rank, "He3", "sphere", rng=1000 * dim + 10 * rank + seed).weights
+    seed += 1000 * dim + 10 * rank
+    rows = tdlab.sample_network(dim, rank, "He3", "sphere", rng=seed).weights
     return tdlab.FactoredTensor(rows), rows
 
 
