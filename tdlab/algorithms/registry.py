@@ -34,6 +34,7 @@ _BUILT_IN = {
     "pyttb-als": "tdlab.algorithms.pyttb_als:PyttbALS",
     "rtpm": "tdlab.algorithms.rtpm:RTPM",
     "schramm-steurer": "tdlab.algorithms.schramm_steurer:SchrammSteurer",
+    "sos": "tdlab.algorithms.sos:SOS",
     "spm": "tdlab.algorithms.spm:SPM",
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
     "tensorly-power": "tdlab.algorithms.tensorly_power:TensorlyPower",

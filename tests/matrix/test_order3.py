@@ -24,6 +24,7 @@ METHODS = [
     "power",
     "pyttb-als",
     "rtpm",
+    "sos",
     "tensorly-als",
     "tensorly-power",
 ]
