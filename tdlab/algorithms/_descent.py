@@ -272,6 +272,8 @@ class Descent:
         self.unit = False
         recent = [self.loss]
         for _ in range(limit):
+            if self.effort.spent:
+                break
             # Near an exact fit Gauss-Newton is Newton, and damping only slows it down.
             near = self.residual_sq < CERTAIN
             if near:
@@ -290,6 +292,6 @@ class Descent:
                 self.step(0.0, 400, 1e-3, single=False, floor=1e-12)
                 return True
             stalled = len(recent) > patience and self.loss > 0.5 * recent[-1 - patience]
-            if stalled or self.damping > 1e6 or self.effort.spent:
+            if stalled or self.damping > 1e6:
                 break
         return self.residual_sq < EXACT

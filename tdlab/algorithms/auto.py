@@ -20,7 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._noise import under_noise
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method
+from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status
 from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
@@ -47,13 +47,13 @@ class Auto:
 
     name: ClassVar[str] = "auto"
     orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     guarantee: ClassVar[str] = "that of koszul-young to about 1.75 dim"
     cost: ClassVar[str] = "that of the methods it runs"
     source: ClassVar[str] = "this library"
     settles_noise: ClassVar[bool] = True
 
-    steps: int = 20000
+    steps: int = 60000
 
     def __post_init__(self) -> None:
         check_integer("method 'auto', option 'steps'", self.steps, 1)
@@ -79,11 +79,15 @@ class Auto:
                 ladder.append(KoszulYoung())
             ladder.append(Homotopy(penalty="nuclear", steps=min(500, self.steps)))
         # Whether the coefficients agree does not show before the fit is exact (near the counting
-        # bound those of a failed fit agree anyway), so both paths get their turns, each twice as
-        # long as the last: at most four times the cost of the better one alone.
-        left, turn = self.steps, min(_FIRST_TURN, (self.steps + 1) // 2)
+        # bound those of a failed fit agree anyway), so every penalty gets its turns, each twice as
+        # long as the last: at most six times the cost of the best one alone. Where quick paths
+        # could have succeeded and did not, coefficients differ, and nuclear goes first.
+        penalties = (
+            ("nuclear", "equal", "ridge") if len(ladder) > 2 else ("equal", "ridge", "nuclear")
+        )
+        left, turn = self.steps, min(_FIRST_TURN, -(-self.steps // 3))
         while left > 0:
-            for penalty in ("equal", "ridge"):
+            for penalty in penalties:
                 if left > 0:
                     ladder.append(Homotopy(penalty=penalty, steps=min(turn, left)))
                     left -= turn
@@ -94,6 +98,7 @@ class Auto:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         tried: list[Decomposition] = []
+        story: list[str] = []
         for method in self._ladder(tensor.dim, rank, tensor.order):
             limit = method.limit(tensor.dim, tensor.order)
             if limit is not None and rank > limit:
@@ -102,14 +107,28 @@ class Auto:
             if result.residual > EXACT_FIT:
                 result = under_noise(method, tensor, result, rng, budget, tried)
             tried.append(result)
+            story.append(f"{_label(method)} (residual {result.residual:.1e})")
             if tried[-1].success or budget.expired:
                 break
-        best = min(tried, key=lambda result: result.residual)
-        story = ", ".join(f"{t.method} (residual {t.residual:.1e})" for t in tried)
+        # Under noise an earlier fit that nothing confirmed may be closer by a hair.
+        best = min(tried, key=lambda result: (not result.success, result.residual))
+        status, message = best.status, best.message
+        if budget.expired and not best.success:
+            status, message = Status.TIME_LIMIT, "Stopped by max_seconds."
+        elif status is Status.STAGNATED:
+            message = "No method fitted before its budget ended: raise `steps`, or lower the rank."
         return dataclasses.replace(
             best,
             method=self.name,
-            message=f"{best.message} Tried: {story}.",
+            status=status,
+            message=f"{message} Tried: {', '.join(story)}.",
             nit=sum(t.nit for t in tried),
             seconds=budget.seconds,
         )
+
+
+def _label(method: Method) -> str:
+    """The name, with what distinguishes one attempt from another."""
+    if isinstance(method, Homotopy):
+        return f"{method.name} {method.penalty} {method.steps} steps"
+    return method.name

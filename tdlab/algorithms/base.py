@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 RESIDUAL_FLOOR = 1e-8
 # An exact fit computed in double precision lands within an order of magnitude of that floor.
 EXACT_FIT = 1e-7
+_ROUNDED = 1e-5
 
 
 class Status(StrEnum):
@@ -281,7 +282,14 @@ def relative_residual(tensor: SymmetricTensor, rows: np.ndarray, weights: np.nda
         return 1.0
     fitted = FactoredTensor(rows, weights, tensor.order)
     squared = norm**2 - 2.0 * tensor.inner(fitted) + fitted.norm() ** 2
-    return max(float(np.sqrt(max(squared, 0.0))) / norm, RESIDUAL_FLOOR)
+    residual = float(np.sqrt(max(squared, 0.0))) / norm
+    if residual < _ROUNDED:
+        # Cancelling terms round at the size they had before they cancelled: no smaller residual
+        # can be told from zero.
+        size = fitted.magnitude()
+        size += tensor.magnitude() if isinstance(tensor, FactoredTensor) else norm**2
+        residual = max(residual, float(np.sqrt(np.finfo(float).eps * size)) / norm)
+    return max(residual, RESIDUAL_FLOOR)
 
 
 def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:

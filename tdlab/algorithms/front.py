@@ -14,6 +14,9 @@ from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
+# Squares and sixth powers of what is computed with stay within double precision.
+_SMALLEST_NORM = 1e-150
+
 
 def decompose(
     tensor: SymmetricTensor | Flattening4 | np.ndarray,
@@ -85,6 +88,12 @@ def decompose(
     goal = residual_under(level, tensor.dim, rank, tensor.order)
     goal = max(goal, EXACT_FIT) if level else 0.0
     budget = Budget(max_seconds=limit, noise=goal, level=level, estimate=noise is None)
+    norm = tensor.norm()
+    if not (_SMALLEST_NORM < norm < 1 / _SMALLEST_NORM or norm == 0.0):
+        raise InputError(
+            f"tensor: got norm {norm:.3g}, wanted one between {_SMALLEST_NORM:g} and "
+            f"{1 / _SMALLEST_NORM:g}: rescale it"
+        )
     reason = _refusal(method, tensor, rank)
     # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
     tensor = cast(SymmetricTensor, tensor)
@@ -134,5 +143,5 @@ def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -
             f"{rank}: try method='auto'."
         )
     if tensor.norm() == 0.0:
-        return "The tensor is zero: it has no components."
+        return "The tensor is zero, or so small that its norm is: it has no components."
     return ""

@@ -186,7 +186,7 @@ def _advice(rank: int, dim: int, order: int, starts: int, late: bool) -> str:
     where = f"Rank {rank} is {share:.0%} of the counting bound at dimension {dim}. "
     if share >= 1.0:
         where += "There fits are not unique, and a larger rank may fit more easily. "
-    return f"{starts} starts used up the steps. {where}Raise `steps`, or try penalty='nuclear'."
+    return f"{starts} starts used up the steps. {where}Raise `steps`, or try method='auto'."
 
 
 def _schedule(stages: int, start: float, stop: float) -> np.ndarray:

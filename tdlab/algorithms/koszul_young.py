@@ -63,23 +63,25 @@ class KoszulYoung:
 
     def reach(self, dim: int, order: int) -> int:
         """Largest rank for which the inequality holds."""
-        return max(largest_rank(dim, p) for p in self._degrees())
+        return max((largest_rank(dim, p) for p in self._degrees(dim)), default=0)
 
     def limit(self, dim: int, order: int) -> int:
-        """Beyond the inequality the kernel holds nothing but its trivial elements."""
+        """Beyond the inequality the kernel has only trivial elements; 0 where 2p + 1 > dim."""
         return self.reach(dim, order)
 
-    def _degrees(self) -> tuple[int, ...]:
-        return (self.p,) if self.p else tuple(range(1, _LARGEST_P + 1))
+    def _degrees(self, dim: int) -> tuple[int, ...]:
+        """The p that may be used: a mode is projected to 2p + 1 <= dim dimensions."""
+        wanted = (self.p,) if self.p else range(1, _LARGEST_P + 1)
+        return tuple(p for p in wanted if 2 * p + 1 <= dim)
 
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
-        p = next(p for p in self._degrees() if rank <= largest_rank(tensor.dim, p))
+        p = next(p for p in self._degrees(tensor.dim) if rank <= largest_rank(tensor.dim, p))
         frame = precondition(tensor, centred=False)
         results: list[Decomposition] = []
         for draw in range(self.draws):
-            matrices = _matrix_space(frame, rank, p, draw, rng)
+            matrices = _matrix_space(frame, rank, p, draw, rng, budget)
             rows = None if matrices is None else _rank_ones(matrices, rng, budget)
             weights = None
             if rows is not None and len(rows):
@@ -121,9 +123,9 @@ def largest_rank(dim: int, p: int) -> int:
 
 
 def _matrix_space(
-    frame: Frame, rank: int, p: int, draw: int, rng: np.random.Generator
+    frame: Frame, rank: int, p: int, draw: int, rng: np.random.Generator, budget: Budget
 ) -> np.ndarray | None:
-    """Orthonormal basis (rank, d, d) of span{w_i w_i^T}; None if a kernel cannot be computed."""
+    """Orthonormal basis (rank, d, d) of span{w_i w_i^T}; None if it cannot be computed in time."""
     dim = frame.tensor.dim
     size = dim * (dim + 1) // 2
     elements = max(comb(2 * p + 1, p) * dim - rank * comb(2 * p, p) - comb(2 * p + 1, p - 1), 1)
@@ -135,6 +137,8 @@ def _matrix_space(
     mixed = np.zeros((wanted, size))
     try:
         for _ in range(projections):
+            if budget.expired:
+                return None
             quadrics = _quadrics(frame.tensor, rank, p, rng)
             # Random combinations keep the span whatever the number of projections.
             mixed += rng.standard_normal((wanted, len(quadrics))) @ quadrics

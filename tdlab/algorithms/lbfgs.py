@@ -9,6 +9,7 @@ Sources    Liu and Nocedal (1989); Acar, Dunlavy and Kolda (2011) for decomposit
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -76,6 +77,7 @@ class LBFGS:
         target = Target.of(tensor, rank)
         start = _Start(target, self.norms == "unit", budget)
         history: list[float] = []
+        rows, starts = np.empty((0, tensor.dim)), 0
         for _ in range(self.restarts):
             # Free rows begin at coefficient 1/2, where the loss is flat in no direction.
             size = 1.0 if start.unit else 0.5 ** (1 / tensor.order)
@@ -85,14 +87,17 @@ class LBFGS:
                 self.memory,
             )
             history.append(float(np.sqrt(start.residual_sq)))
-            if start.residual_sq < max(_NEARLY_EXACT, budget.noise**2) or budget.expired:
+            starts += 1
+            rows = start.rows
+            if start.residual_sq < _NEARLY_EXACT:
+                effort = Effort(budget, _POLISH_STEPS)
+                end = Descent(target, tensor.lift(rows), effort, history=history, damping=1e-6)
+                exact = end.polish()
+                rows = to_numpy(end.rows)
+                if exact:
+                    break
+            if start.residual_sq < budget.noise**2 or budget.expired:
                 break
-        rows = start.rows
-        if start.residual_sq < _NEARLY_EXACT:
-            effort = Effort(budget, _POLISH_STEPS)
-            polished = Descent(target, tensor.lift(rows), effort, history=history, damping=1e-6)
-            polished.polish()
-            rows = to_numpy(polished.rows)
         late = budget.expired
         return finish(
             self,
@@ -104,7 +109,7 @@ class LBFGS:
             status=Status.TIME_LIMIT if late else Status.STAGNATED,
             message="Stopped by max_seconds."
             if late
-            else f"All {self.restarts} starts ended in local minima. Try method='auto'.",
+            else f"{starts} starts ended in local minima. Try method='auto'.",
             nit=start.count,
             history=tuple(history),
         )
@@ -183,10 +188,12 @@ class _Start:
         product = target.product(units)
         wide, fitted = gram_powers(units @ units.T, target.signs, target.order)
         along = inner(units, product)
+        # At even orders a negative coefficient is no coefficient of these signs: 0 fits better.
         scale = along / fitted
+        if target.order % 2 == 0:
+            scale = max(scale, 1e-3)
         gradient = target.order * scale * (scale * (wide @ units) - product)
         gradient = gradient - row_dots(gradient, units)[:, None] * units
-        size = abs(scale) ** (1 / target.order)
-        if scale < 0.0 and target.order % 2 == 1:
-            size = -size
-        return 0.5 * (target.norm_sq - scale * along), gradient / norms, size * units
+        size = math.copysign(abs(scale) ** (1 / target.order), scale)
+        loss = 0.5 * (target.norm_sq - 2.0 * scale * along + scale**2 * fitted)
+        return loss, gradient / norms, size * units

@@ -25,6 +25,8 @@ class Problem:
         Of the Hermite tensor that is decomposed.
     null : bool
         A Gaussian tensor of the norm that the planted one would have.
+    dense : bool
+        Methods are given the array of entries instead of the planted terms: what a user has.
     """
 
     label: str
@@ -32,16 +34,19 @@ class Problem:
     ensemble: str
     order: int
     null: bool = False
+    dense: bool = False
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes it this problem."""
-        return {
+        found: dict[str, Any] = {
             "activation": self.coefficients,
             "ensemble": self.ensemble,
             "order": self.order,
             "null": self.null,
         }
+        # Absent where it does not matter: cells stored before there was a choice still match.
+        return {**found, "dense": True} if self.dense and not self.null else found
 
 
 @dataclass(frozen=True)

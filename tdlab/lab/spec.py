@@ -34,6 +34,7 @@ _MAX_STEPS = 10**4
 _SPEC_KEYS = ("name", "description", "seed", "trials", "time_limit", "problem", "method")
 _PROBLEM_KEYS = (
     "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
+    "dense",
 )  # fmt: skip
 _RANGE_KEYS = ("from", "to", "steps", "unit")
 _UNITS = ("d", "d^1.5", "r_id")
@@ -208,9 +209,9 @@ def _problem(
             raise InputError(
                 f"noise: got {table['noise']!r}, wanted 0: the exact tensor averages noise out"
             )
-        null = table.get("null", False)
-        if not isinstance(null, bool):
-            raise InputError(f"null: got {null!r}, wanted true or false")
+        for key in ("null", "dense"):
+            if not isinstance(table.get(key, False), bool):
+                raise InputError(f"{key}: got {table[key]!r}, wanted true or false")
     formula = text.strip() if isinstance(text, str) else str(activation)
     label = _text(what, "label", table.get("label", f"{formula}/{ensemble.name}"))
     if label.endswith("/null"):
@@ -228,7 +229,8 @@ def _problem(
             with _within(what):
                 check_ensemble_size(ensemble, dim, rank)
             points.append((dim, rank))
-    return Problem(label, activation.coefficients, ensemble.name, order), points
+    dense = table.get("dense", False)
+    return Problem(label, activation.coefficients, ensemble.name, order, dense=dense), points
 
 
 def _ranks(what: str, value: Any, dim: int, order: int) -> list[int]:

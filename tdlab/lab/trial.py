@@ -37,7 +37,7 @@ class Task:
         Of the activation.
     ensemble : str
     order, dim, rank : int
-    null : bool
+    null, dense : bool
     method : str
     options : tuple of (str, value)
     seed : int
@@ -55,6 +55,7 @@ class Task:
     dim: int
     rank: int
     null: bool
+    dense: bool
     method: str
     options: tuple[tuple[str, Any], ...]
     seed: int
@@ -74,6 +75,7 @@ class Task:
             dim=cell.dim,
             rank=cell.rank,
             null=cell.problem.null,
+            dense=cell.problem.dense,
             method=cell.method.name,
             options=cell.method.options,
             seed=cell.seed,
@@ -126,7 +128,7 @@ def run_trial(task: Task) -> TrialResult:
     from tdlab.algorithms.base import Status
     from tdlab.metrics import directions, match, null_risk_ratio, risk_ratio, student_network
     from tdlab.networks import Activation, sample_network
-    from tdlab.tensors import gaussian_tensor
+    from tdlab.tensors import DenseTensor, SymmetricTensor, gaussian_tensor
 
     started = time.perf_counter()
     instance_rng = stream(task.seed, (task.instance_digest,), task.index)
@@ -135,9 +137,11 @@ def run_trial(task: Task) -> TrialResult:
     network = sample_network(
         task.dim, task.rank, activation=activation, ensemble=task.ensemble, rng=instance_rng
     )
-    tensor = network.hermite_tensor(task.order)
+    tensor: SymmetricTensor = network.hermite_tensor(task.order)
     if task.null:
         tensor = gaussian_tensor(task.dim, task.order, tensor.norm(), rng=instance_rng)
+    elif task.dense:
+        tensor = DenseTensor(tensor.dense())
     if task.device != "cpu":
         tensor = tensor.to(task.device)
     left = max(task.time_limit - (time.perf_counter() - started), 0.0)

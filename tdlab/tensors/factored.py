@@ -91,9 +91,18 @@ class FactoredTensor(SymmetricTensor):
     def norm(self) -> float:
         if self._norm is None:
             components, weights = self._held or (self.components, self.weights)
-            squared = float(weights @ self.evaluate(components))
+            with np.errstate(over="ignore", invalid="ignore"):
+                squared = float(weights @ self.evaluate(components))
             self._norm = float(np.sqrt(max(squared, 0.0)))
         return self._norm
+
+    def magnitude(self) -> float:
+        """sum_ij |a_i a_j| |<w_i, w_j>|^k: |T|^2 before terms cancel, the scale of its rounding."""
+        total, weights = 0.0, np.abs(self.weights)
+        for rows in _blocks(self.rank, self.rank):
+            gram = np.abs(self.components[rows] @ self.components.T) ** self.order
+            total += float(weights[rows] @ gram @ weights)
+        return total
 
     def mttkrp(self, factors: Any) -> Any:
         components, weights = self.components, self.weights

@@ -99,6 +99,41 @@ def test_penalties_give_their_gradient(rng, name, order):
         assert slope == pytest.approx(order * e[index[0]] * rows[index], rel=1e-6)
 
 
+@pytest.mark.parametrize(("name", "share"), [("ridge", 0.5), ("nuclear", 1.0)])
+@pytest.mark.parametrize("order", [3, 4, 5])
+def test_penalties_give_their_curvature(rng, name, share, order):
+    # The Hessian of P over k is e x + (k-1) h <w, x> w: h exact for nuclear, half of it for ridge.
+    penalty, w, x, step = PENALTIES[name], rng.standard_normal(4), rng.standard_normal(4), 1e-6
+
+    def parts(point):
+        _, e, h = penalty(np.array([point @ point]), 0.7, order)
+        return e[0], h[0]
+
+    slope = (parts(w + step * x)[0] * (w + step * x) - parts(w - step * x)[0] * (w - step * x)) / (
+        2 * step
+    )
+    e, h = parts(w)
+    np.testing.assert_allclose(slope, e * x + (order - 1) * h / share * (w @ x) * w, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [3, 4])
+def test_the_spread_of_coefficients_has_its_curvature(rng, order):
+    # At a fixed mean (it is stationary): s/2 (|w|^k - m)^2, exactly; the ridge's part is halved.
+    rows, mu, step = rng.standard_normal((3, 4)), 0.7, 1e-6
+    g = np.einsum("ij,ij->i", rows, rows)
+    _, e, h = PENALTIES["equal"](g, mu, order)
+    _, e0, h0 = PENALTIES["ridge"](g, mu, order)
+    mean, x = (g ** (order / 2)).mean(), rng.standard_normal(4)
+
+    def gradient(w):
+        n = w @ w
+        return 0.1 * (n ** (order / 2) - mean) * n ** (order / 2 - 1) * w
+
+    slope = (gradient(rows[0] + step * x) - gradient(rows[0] - step * x)) / (2 * step)
+    form = (e - e0)[0] * x + (order - 1) * (h - h0)[0] * (rows[0] @ x) * rows[0]
+    np.testing.assert_allclose(form, slope, rtol=1e-5)
+
+
 def test_a_step_never_raises_what_it_minimises():
     truth = tdlab.sample_network(8, 14, "He3", "sphere", rng=0).weights
     tensor = tdlab.FactoredTensor(truth)
@@ -115,7 +150,7 @@ def test_a_step_never_raises_what_it_minimises():
 def test_the_budget_is_steps_not_seconds():
     tensor = tdlab.sample_network(10, 21, "He3", "sphere", rng=4).hermite_tensor(3)
     result = tdlab.decompose(tdlab.gaussian_tensor(10, rng=0), 12, "homotopy", rng=0, steps=150)
-    # A stage or a polish that has begun may end: at most its two hundred steps more.
+    # A polish that has begun may take one step more.
     assert 150 <= result.nit <= 152 and result.status.value == "stagnated"
     first, again = (tdlab.decompose(tensor, 21, "homotopy", rng=3, steps=400) for _ in range(2))
     assert first.nit == again.nit and first.residual == again.residual

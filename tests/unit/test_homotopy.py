@@ -1,6 +1,7 @@
 """Penalty homotopy: unit norms against dense linear algebra, and failures that say why."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_unit_rows_take_the_coefficient_that_minimises_the_ridge_loss(mu):
         rest = target.dense() - tdlab.FactoredTensor(units, np.full(12, a)).dense()
         return 0.5 * (rest**2).sum() + 0.5 * mu * 12 * a**2
 
-    best = minimize_scalar(ridge_loss, bounds=(0, 3), method="bounded", options={"xatol": 1e-10})
+    best: Any = minimize_scalar(ridge_loss, bounds=(0, 3), method="bounded", options={"xatol": 1e-10})
     assert norms[0] ** 3 == pytest.approx(best.x, rel=1e-6)
     assert run.penalised(mu) == pytest.approx(best.fun, rel=1e-9)
 
@@ -119,4 +120,25 @@ def test_failures_say_why():
 def test_bad_options_are_refused_in_one_line(option, value):
     with pytest.raises(tdlab.InputError, match=f"option '{option}'") as caught:
         tdlab.decompose(np.zeros((3, 3, 3)), 2, "homotopy", **{option: value})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", ["lm", "lbfgs", "homotopy", "auto"])
+@pytest.mark.parametrize("eps", [1e-4, 1e-5, 3e-6])
+def test_terms_that_cancel_are_no_exact_fit_by_rounding(method, eps):
+    # w^3 - (w + eps v)^3 is eps long, and every Gram matrix loses those digits.
+    rng = np.random.default_rng(0)
+    w, v = np.linalg.qr(rng.standard_normal((6, 2)))[0].T
+    tensor = tdlab.FactoredTensor(np.array([w, w + eps * v]), [1.0, -1.0])
+    result = tdlab.decompose(tensor, 2, method, rng=0, noise=0.0, max_seconds=5)
+    if result.success:
+        entries = tensor.dense()
+        rest = entries - result.tensor().dense()
+        assert np.linalg.norm(rest) < 1e-6 * np.linalg.norm(entries)
+
+
+@pytest.mark.parametrize("scale", [1e-155, 1e160])
+def test_norms_that_overflow_are_refused_in_one_line(scale):
+    with pytest.raises(tdlab.InputError, match="rescale") as caught:
+        tdlab.decompose(tdlab.FactoredTensor(np.eye(4), np.full(4, scale)), 4, rng=0)
     assert "\n" not in str(caught.value)
