@@ -22,7 +22,8 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
     """Run what is missing of SPEC and compare its methods at every point.
 
     Recovered trials with a 95% interval; median time where a method recovers; the ratio of the
-    fastest reference's time to it on the instances both recover, with the interval of its median.
+    fastest reference's time to it on the instances both recover, with the interval of its median
+    (under six pairs the range, without brackets).
     """
     from tdlab.cli.progress import make_progress
     from tdlab.cli.tables import text_table
@@ -48,8 +49,15 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
                 f"[{row.low:.2f}, {row.high:.2f}]", row.censored,
                 f"{row.seconds:.4f}" if row.recovered else "",
                 f"{row.ratio:.1f}x" if paired else "",
-                f"[{row.ratio_low:.1f}, {row.ratio_high:.1f}]" if paired else "", row.pairs,
+                _spread(row.ratio_low, row.ratio_high, row.pairs), row.pairs,
                 f"{row.residual:.1e}",
             ]
         )  # fmt: skip
     click.echo(text_table(header, table))
+
+
+def _spread(low: float, high: float, pairs: int) -> str:
+    """The interval of the median; under six pairs there is none at 95%, and the range stands in."""
+    if pairs == 0:
+        return ""
+    return f"[{low:.1f}, {high:.1f}]" if pairs >= 6 else f"{low:.1f} to {high:.1f}"

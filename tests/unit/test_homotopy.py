@@ -61,7 +61,8 @@ def test_unit_rows_take_the_coefficient_that_minimises_the_ridge_loss(mu):
         rest = target.dense() - tdlab.FactoredTensor(units, np.full(12, a)).dense()
         return 0.5 * (rest**2).sum() + 0.5 * mu * 12 * a**2
 
-    best: Any = minimize_scalar(ridge_loss, bounds=(0, 3), method="bounded", options={"xatol": 1e-10})
+    options = {"xatol": 1e-10}
+    best: Any = minimize_scalar(ridge_loss, bounds=(0, 3), method="bounded", options=options)
     assert norms[0] ** 3 == pytest.approx(best.x, rel=1e-6)
     assert run.penalised(mu) == pytest.approx(best.fun, rel=1e-9)
 
