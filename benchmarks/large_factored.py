@@ -14,6 +14,7 @@ import time
 import tdlab
 
 OPTIONS = {
+    "homotopy": {"steps": 3},
     "hsss": {"contractions": 1, "lanczos": 2, "rounds": 1},
     "power": {"starts": 128, "iterations": 5, "rounds": 2, "refine": False},
 }
@@ -25,7 +26,7 @@ def main():
     rows = tdlab.sample_network(dim, rank, "He3", "sphere", rng=0).weights
     tensor = tdlab.FactoredTensor(rows)
     start = time.perf_counter()
-    result = tdlab.decompose(tensor, rank, method, rng=0, **OPTIONS[method])
+    result = tdlab.decompose(tensor, rank, method, rng=0, noise=0.0, **OPTIONS[method])
     seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"{method}  d = {dim}  r = {rank}  {seconds:.1f} s  peak {peak:.2f} GiB")
