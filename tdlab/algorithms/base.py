@@ -288,7 +288,7 @@ def relative_residual(tensor: SymmetricTensor, rows: np.ndarray, weights: np.nda
         # can be told from zero.
         size = fitted.magnitude()
         size += tensor.magnitude() if isinstance(tensor, FactoredTensor) else norm**2
-        residual = max(residual, float(np.sqrt(np.finfo(float).eps * size)) / norm)
+        residual = max(residual, float(np.sqrt(np.finfo(float).eps / 8 * size)) / norm)
     return max(residual, RESIDUAL_FLOOR)
 
 

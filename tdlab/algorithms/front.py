@@ -12,10 +12,11 @@ from tdlab.algorithms._noise import residual_under, settle
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
-from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
+from tdlab.tensors import DenseTensor, FactoredTensor, Flattening4, SymmetricTensor
 
 # Squares and sixth powers of what is computed with stay within double precision.
 _SMALLEST_NORM = 1e-150
+_PLAIN_NORM = 1e-30
 
 
 def decompose(
@@ -107,6 +108,12 @@ def decompose(
             status=Status.UNSUPPORTED,
             message=reason,
         )
+    if not _PLAIN_NORM < norm < 1 / _PLAIN_NORM:
+        # Methods multiply several entries; at unit norm none of that overflows.
+        scaled = decompose(
+            _scaled(tensor, 1.0 / norm), rank, method, rng=generator, noise=noise, max_seconds=limit
+        )
+        return dataclasses.replace(scaled, weights=scaled.weights * norm, seconds=budget.seconds)
     result = method.run(tensor, rank, rng=generator, budget=budget)
     settles = budget.estimate and not getattr(method, "settles_noise", False)
     if settles and not result.success and isinstance(tensor, SymmetricTensor):
@@ -125,6 +132,15 @@ def _told_rank(
     if told.rank is None:
         raise InputError(f"rank: got None, wanted an integer >= 1. {told.message}")
     return told.rank
+
+
+def _scaled(tensor: SymmetricTensor, factor: float) -> SymmetricTensor | Flattening4:
+    """The tensor times a number."""
+    if isinstance(tensor, FactoredTensor):
+        return tensor._like(tensor.components, tensor.weights * factor)
+    if isinstance(tensor, Flattening4):
+        return Flattening4(tensor.matrix * factor)
+    return DenseTensor._trusted(tensor.dense(max_bytes=2**62) * factor)
 
 
 def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -> str:

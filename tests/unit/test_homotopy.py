@@ -143,3 +143,13 @@ def test_norms_that_overflow_are_refused_in_one_line(scale):
     with pytest.raises(tdlab.InputError, match="rescale") as caught:
         tdlab.decompose(tdlab.FactoredTensor(np.eye(4), np.full(4, scale)), 4, rng=0)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scale", [1e-140, 1e-40, 1e40, 1e140])
+@pytest.mark.parametrize("method", ["hsss", "ding", "auto", "pipe"])
+def test_any_scale_that_doubles_hold_is_served(method, scale):
+    truth = np.linalg.qr(np.random.default_rng(0).standard_normal((6, 6)))[0][:4]
+    tensor = tdlab.FactoredTensor(truth, scale * np.linspace(1.0, 1.5, 4))
+    result = tdlab.decompose(tensor, 4, method, rng=0, noise=0.0)
+    assert result.success and tdlab.match(result.components, truth).recovered == 1.0
+    np.testing.assert_allclose(np.sort(result.weights), np.sort(tensor.weights), rtol=1e-6)
