@@ -6,6 +6,7 @@ Solves     Gram-form code that runs where its arrays live: each operation takes 
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ def to_numpy(array: Array) -> np.ndarray:
 def torch_array(array: np.ndarray, where: str) -> Array:
     """A float64 torch tensor on a device; `InputError` where there is none such."""
     try:
-        import torch
+        torch: Any = import_module("torch")
     except ImportError as error:
         raise InputError(
             f"device: got {where!r} without torch, wanted torch installed: pip install 'tdlab[nn]'"
