@@ -114,7 +114,18 @@ def decompose(
             _scaled(tensor, 1.0 / norm), rank, method, rng=generator, noise=noise, max_seconds=limit
         )
         return dataclasses.replace(scaled, weights=scaled.weights * norm, seconds=budget.seconds)
-    result = method.run(tensor, rank, rng=generator, budget=budget)
+    try:
+        result = method.run(tensor, rank, rng=generator, budget=budget)
+    except np.linalg.LinAlgError as error:
+        return finish(
+            method,
+            tensor,
+            rank,
+            budget,
+            components=None,
+            status=Status.BREAKDOWN,
+            message=f"Linear algebra broke down: {error}.",
+        )
     settles = budget.estimate and not getattr(method, "settles_noise", False)
     if settles and not result.success and isinstance(tensor, SymmetricTensor):
         result = settle(method, tensor, result, generator, budget)

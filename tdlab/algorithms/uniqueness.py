@@ -60,6 +60,9 @@ def uniqueness(result: Decomposition, max_bytes: int = 2**31) -> str:
     if not result.success or len(result.components) == 0:
         return "unknown"
     rank, dim = result.components.shape
+    # A term that the fit would not miss is arbitrary, whatever the Jacobian says.
+    if np.abs(result.weights).min() < 100 * result.residual * np.abs(result.weights).max():
+        return "unknown"
     singular = np.linalg.svd(result.components, compute_uv=False)
     if result.order >= 3 and rank <= dim and singular[-1] > 1e-6 * singular[0]:
         return "certified"

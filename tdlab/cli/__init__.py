@@ -62,6 +62,9 @@ def invoke(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone, which is its right (click makes a SystemExit of it).
         # Python would complain again when it flushes at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _refuse(f"output: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort) as error:
         click.echo(f"tdlab: {str(error) or 'interrupted'}", err=True)
         return 130

@@ -78,7 +78,8 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
     InputError
         For a reference that the store does not have.
     """
-    cells = {cell.cell: cell for cell in store.counts() if not cell.null}
+    # Cells of an earlier form of the specification take no part.
+    cells = {cell.cell: cell for cell in store.counts() if not cell.null and cell.target > 0}
     labels = list(dict.fromkeys(cell.method for cell in cells.values()))
     for label in against:
         check_choice("against", label, labels)

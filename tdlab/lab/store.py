@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -229,7 +229,6 @@ class Store:
 
     def cells(self) -> pd.DataFrame:
         """A row a cell: its labels, its target, its trials by outcome, the mean seconds of one."""
-        import pandas as pd
 
         rows = [
             {
@@ -250,15 +249,13 @@ class Store:
             }
             for cell in self.counts()
         ]
-        return pd.DataFrame(rows).astype({"n": "Int64"})
+        return _frame(rows, [*_CELL_COLUMNS, *OUTCOMES, "meta_seconds"])
 
     def thresholds(self) -> pd.DataFrame:
         """The rank of even odds of each problem, method and dimension, with its interval."""
-        import pandas as pd
-
         from tdlab.lab.summary import threshold_rows
 
-        return pd.DataFrame(threshold_rows(self.counts())).astype({"n": "Int64"})
+        return _frame(threshold_rows(self.counts()), _THRESHOLD_COLUMNS)
 
     def exponents(self) -> pd.DataFrame:
         """r* = c d^exponent of each problem and method, with its interval and local slopes.
@@ -276,6 +273,23 @@ class Store:
         ]  # fmt: skip
         rows = exponent_rows(self.counts())
         return pd.DataFrame(rows, columns=pd.Index(columns)).astype({"n": "Int64"})
+
+
+_CELL_COLUMNS = (
+    "cell", "curve", "problem", "dim", "rank", "n", "method", "ensemble", "order", "null",
+    "target", "done",
+)  # fmt: skip
+_THRESHOLD_COLUMNS = (
+    "problem", "method", "dim", "n", "r_star", "low", "high", "status", "trials", "timeouts",
+    "errors",
+)  # fmt: skip
+
+
+def _frame(rows: list[dict[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
+    """Rows as a frame with these columns, also where there are none."""
+    import pandas as pd
+
+    return pd.DataFrame(rows, columns=pd.Index(list(columns))).astype({"n": "Int64"})
 
 
 def open_store(path: str | Path) -> Store:

@@ -202,8 +202,13 @@ def _signals() -> Iterator[list[int]]:
         for each, handler in previous.items():
             signal.signal(each, handler)
 
-    previous = {each: signal.getsignal(each) for each in _SIGNALS}
-    for each in _SIGNALS:
+    # What was ignored on purpose stays ignored: nohup ignores SIGHUP, a script's & SIGINT.
+    previous = {
+        each: handler
+        for each in _SIGNALS
+        if (handler := signal.getsignal(each)) is not signal.SIG_IGN
+    }
+    for each in previous:
         signal.signal(each, note)
     try:
         yield received

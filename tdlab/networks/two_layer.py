@@ -7,6 +7,7 @@ So population risks are sums over pairs of weights, O((r + s)^2 d), and need no 
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -91,7 +92,9 @@ class TwoLayerNetwork:
         """
         n = check_integer("n", n, 1)
         noise = check_real("noise", noise, 0.0)
-        inputs, labels = np.random.default_rng(rng).spawn(2)
+        # Spawning would change a sequence that the caller may want to use again.
+        own = copy.deepcopy(rng) if isinstance(rng, np.random.SeedSequence) else rng
+        inputs, labels = np.random.default_rng(own).spawn(2)
         X = inputs.standard_normal((n, self.dim))
         y = self.predict(X)
         if noise > 0.0:

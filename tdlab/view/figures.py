@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,6 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
         If the store has no trials.
     """
     from tdlab.errors import InputError
-    from tdlab.lab.spec import slug
     from tdlab.lab.summary import threshold_rows
 
     counts = [cell for cell in store.counts() if cell.done]
@@ -40,11 +40,12 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
     thresholds = threshold_rows(counts)
     ratios = _ratios(store)
     paths: list[Path] = []
+    names = _names(dict.fromkeys(cell.problem for cell in counts if not cell.null))
     with style.drawing():
         for problem in dict.fromkeys(cell.problem for cell in counts if not cell.null):
             cells = [cell for cell in counts if cell.problem == problem]
             rows = [row for row in thresholds if row["problem"] == problem]
-            paths += phase.draw(cells, rows, folder, f"phase-{slug(problem)}")
+            paths += phase.draw(cells, rows, folder, f"phase-{names[problem]}")
         with_null = {cell.problem.removesuffix("/null") for cell in counts if cell.null}
         planted = dict.fromkeys(cell.problem for cell in counts if not cell.null)
         for problem in [p for p in planted if p in with_null] or list(planted):
@@ -55,8 +56,22 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
             ]
             cells = [cell for cell in cells if cell.ratios]
             if cells:
-                paths += risk.draw(problem, cells, folder, f"risk-{slug(problem)}")
+                paths += risk.draw(problem, cells, folder, f"risk-{names[problem]}")
     return paths
+
+
+def _names(problems: Iterable[str]) -> dict[str, str]:
+    """A file name for each problem; a number sets apart those that would share one."""
+    from tdlab.lab.spec import slug
+
+    names: dict[str, str] = {}
+    for problem in problems:
+        name, number = slug(problem), 1
+        while name in names.values():
+            number += 1
+            name = f"{slug(problem)}-{number}"
+        names[problem] = name
+    return names
 
 
 def _ratios(store: Store) -> dict[tuple[str, str], list[float]]:
