@@ -32,6 +32,8 @@ NULL_POWER = 2.35 / 2
 _LEAVES, _EXPLAINS, _SPREAD = 0.6, 1.3, 2.0
 _SAME = 0.99
 _RUNS = 3
+# Too few degrees of freedom left tell noise from nothing: at d = 2 and 3 random tensors passed.
+_LEAST_FREEDOM = 15
 
 
 def null_residual(dim: int, rank: int, order: int) -> float:
@@ -193,6 +195,8 @@ def settle(
     dim, order, rank = tensor.dim, tensor.order, result.rank
     bar = null_bar(dim, rank, order)
     if result.residual >= bar or len(result.components) < rank or budget.expired:
+        return result
+    if freedom(dim, rank, order) < _LEAST_FREEDOM:
         return result
     if gain_of_one_more(tensor, result.components, result.weights, budget) > 1.0:
         return result

@@ -152,6 +152,11 @@ class Budget:
         return self.max_seconds is not None and self.seconds >= self.max_seconds
 
     @property
+    def left(self) -> float | None:
+        """Seconds until ``max_seconds``; None without a limit."""
+        return None if self.max_seconds is None else max(self.max_seconds - self.seconds, 0.0)
+
+    @property
     def target(self) -> float:
         """Relative residual at which the fit is as good as the data."""
         return max(self.noise, EXACT_FIT)
@@ -229,20 +234,23 @@ def finish(
     residual = relative_residual(tensor, rows, weights)
     exact = residual <= EXACT_FIT
     reaches = residual <= budget.noise
-    success = exact or (reaches and residual < null_bar(dim, rank, order))
+    cancels = _cancelling(rows, weights, tensor.norm())
+    # A fit that approaches by ever larger terms has no limit: noise does not excuse that.
+    beats = residual < null_bar(dim, rank, order)
+    success = exact or (reaches and beats and not cancels)
     unique = uniqueness_class(dim, rank, order) if success else "unknown"
     if success:
         status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
         message = _success_message(status, residual, order, dim, rank)
         if not exact:
             message += f" That is what noise of {budget.level:.2g} of the tensor's norm leaves."
-    elif reaches:
+    elif reaches and not beats:
         status = Status.BELOW_NOISE
         message = (
             f"The residual {residual:.2g} reaches the noise level, but {rank} terms fit a tensor "
             "without structure nearly as well: nothing was found. Lower the rank or the noise."
         )
-    elif status is Status.STAGNATED and _cancelling(rows, weights, tensor.norm()):
+    elif (reaches or status is Status.STAGNATED) and cancels:
         status = Status.DEGENERATE
         message = (
             f"Stopped at residual {residual:.2g} with components that nearly cancel each other. "
@@ -290,6 +298,11 @@ def relative_residual(tensor: SymmetricTensor, rows: np.ndarray, weights: np.nda
         size += tensor.magnitude() if isinstance(tensor, FactoredTensor) else norm**2
         residual = max(residual, float(np.sqrt(np.finfo(float).eps / 8 * size)) / norm)
     return max(residual, RESIDUAL_FLOOR)
+
+
+def cancelling(result: Decomposition, tensor: SymmetricTensor) -> bool:
+    """Whether single terms of a fit are far larger than the tensor."""
+    return _cancelling(result.components, result.weights, tensor.norm())
 
 
 def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:

@@ -16,7 +16,7 @@ from tdlab.tensors import DenseTensor, FactoredTensor, Flattening4, SymmetricTen
 
 # Squares and sixth powers of what is computed with stay within double precision.
 _SMALLEST_NORM = 1e-150
-_PLAIN_NORM = 1e-30
+PLAIN_NORM = 1e-30
 
 
 def decompose(
@@ -84,17 +84,12 @@ def decompose(
     generator = np.random.default_rng(rng)
     _kernels.warm_up()
     if rank is None:
-        rank = _told_rank(tensor, noise, generator)
+        rank = _told_rank(tensor, noise, generator, limit)
     # Where a fit has as many parameters as there are entries, it reaches any noise.
     goal = residual_under(level, tensor.dim, rank, tensor.order)
     goal = max(goal, EXACT_FIT) if level else 0.0
     budget = Budget(max_seconds=limit, noise=goal, level=level, estimate=noise is None)
-    norm = tensor.norm()
-    if not (_SMALLEST_NORM < norm < 1 / _SMALLEST_NORM or norm == 0.0):
-        raise InputError(
-            f"tensor: got norm {norm:.3g}, wanted one between {_SMALLEST_NORM:g} and "
-            f"{1 / _SMALLEST_NORM:g}: rescale it"
-        )
+    norm = checked_norm(tensor)
     reason = _refusal(method, tensor, rank)
     # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
     tensor = cast(SymmetricTensor, tensor)
@@ -108,12 +103,12 @@ def decompose(
             status=Status.UNSUPPORTED,
             message=reason,
         )
-    if not _PLAIN_NORM < norm < 1 / _PLAIN_NORM:
+    if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
         # Methods multiply several entries; at unit norm none of that overflows.
-        scaled = decompose(
-            _scaled(tensor, 1.0 / norm), rank, method, rng=generator, noise=noise, max_seconds=limit
+        unit = decompose(
+            scaled(tensor, 1.0 / norm), rank, method, rng=generator, noise=noise, max_seconds=limit
         )
-        return dataclasses.replace(scaled, weights=scaled.weights * norm, seconds=budget.seconds)
+        return dataclasses.replace(unit, weights=unit.weights * norm, seconds=budget.seconds)
     try:
         result = method.run(tensor, rank, rng=generator, budget=budget)
     except np.linalg.LinAlgError as error:
@@ -133,19 +128,33 @@ def decompose(
 
 
 def _told_rank(
-    tensor: SymmetricTensor | Flattening4, noise: float | None, rng: np.random.Generator
+    tensor: SymmetricTensor | Flattening4,
+    noise: float | None,
+    rng: np.random.Generator,
+    limit: float | None,
 ) -> int:
     from tdlab.algorithms.rank import estimate_rank
 
     if isinstance(tensor, Flattening4):
         raise InputError("rank: got None for a Flattening4, wanted an integer >= 1")
-    told = estimate_rank(tensor, noise=noise, rng=rng.spawn(1)[0])
+    told = estimate_rank(tensor, noise=noise, rng=rng.spawn(1)[0], max_seconds=limit)
     if told.rank is None:
         raise InputError(f"rank: got None, wanted an integer >= 1. {told.message}")
     return told.rank
 
 
-def _scaled(tensor: SymmetricTensor, factor: float) -> SymmetricTensor | Flattening4:
+def checked_norm(tensor: SymmetricTensor | Flattening4) -> float:
+    """The norm; raises `InputError` where its square or its inverse would leave the doubles."""
+    norm = tensor.norm()
+    if not (_SMALLEST_NORM < norm < 1 / _SMALLEST_NORM or norm == 0.0):
+        raise InputError(
+            f"tensor: got norm {norm:.3g}, wanted one between {_SMALLEST_NORM:g} and "
+            f"{1 / _SMALLEST_NORM:g}: rescale it"
+        )
+    return norm
+
+
+def scaled(tensor: SymmetricTensor, factor: float) -> SymmetricTensor | Flattening4:
     """The tensor times a number."""
     if isinstance(tensor, FactoredTensor):
         return tensor._like(tensor.components, tensor.weights * factor)

@@ -102,3 +102,48 @@ def test_ninety_five_percent_with_noise(dim):
         for seed in range(10 if dim < 30 else 5)
     ]
     assert np.mean(right) >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("inside", "rank", "evidence"),
+    [(5, 7, "koszul-young"), (8, 13, "residuals"), (6, 8, "koszul-young")],
+)
+def test_components_in_a_subspace(inside, rank, evidence):
+    # The flattening shows the dimension that they span, which is not their number.
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((11, inside)))[0]
+    tensor = planted(inside, rank, 0).rotate(basis)
+    found = tdlab.estimate_rank(tensor, rng=0)
+    assert (found.rank, found.evidence) == (rank, evidence)
+
+
+def test_a_border_rank_is_not_a_rank():
+    # x^2 y: the flattening has rank 2, fits of two terms approach it and have no limit.
+    entries = np.zeros((3, 3, 3))
+    entries[0, 0, 1] = entries[0, 1, 0] = entries[1, 0, 0] = 1.0
+    found = tdlab.estimate_rank(entries, rng=0)
+    assert found.rank is None and "State the rank" in found.message
+
+
+def test_what_no_search_solves_is_no_noise():
+    # Exact tensors near the counting bound: told right or not at all.
+    told = [tdlab.estimate_rank(planted(8, 14, seed), rng=seed).rank for seed in range(4)]
+    assert set(told) <= {14, None} and 14 in told
+
+
+@pytest.mark.parametrize("dim", [20, 25])
+def test_large_noise_has_no_rank(dim):
+    found = tdlab.estimate_rank(tdlab.gaussian_tensor(dim, rng=dim), rng=0)
+    assert found.rank is None
+
+
+def test_limits_of_the_search():
+    tensor = planted(8, 11, 0)
+    assert tdlab.estimate_rank(tensor, rng=0, max_rank=10).rank is None
+    noise = tdlab.gaussian_tensor(9, rng=0)
+    late = tdlab.estimate_rank(noise, rng=0, max_seconds=0.0)
+    assert late.rank is None and "passed before" in late.message
+    with pytest.raises(InputError, match="passed before"):
+        tdlab.decompose(noise, rng=0, max_seconds=0.0)
+    for scale in (1e-120, 1e120):
+        scaled = tdlab.FactoredTensor(tensor.components, scale * tensor.weights)
+        assert tdlab.estimate_rank(scaled, rng=0).rank == 11
