@@ -28,6 +28,7 @@ _HOMES = {
     "match": "tdlab.metrics",
     "InputError": "tdlab.errors",
     "run": "tdlab.lab",
+    "merge": "tdlab.lab",
     "open_store": "tdlab.lab",
 }
 _MODULES = (
@@ -61,6 +62,7 @@ __all__ = [
     "gaussian_tensor",
     "lab",
     "match",
+    "merge",
     "methods",
     "metrics",
     "networks",
@@ -93,7 +95,7 @@ if TYPE_CHECKING:
     from tdlab.algorithms.rank import RankEstimate, estimate_rank
     from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError
-    from tdlab.lab import open_store, run
+    from tdlab.lab import merge, open_store, run
     from tdlab.metrics import match
     from tdlab.networks import Activation, TwoLayerNetwork, sample_network
     from tdlab.tensors import (

@@ -14,7 +14,7 @@ import click
 
 import tdlab
 
-_VERBS = ("run", "decompose", "compare", "status", "plot", "export", "list", "doctor")
+_VERBS = ("run", "decompose", "compare", "status", "plot", "export", "merge", "list", "doctor")
 
 
 class _Verbs(click.Group):

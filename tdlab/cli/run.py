@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from tdlab.lab.shard import Shard
     from tdlab.lab.spec import ScanSpec
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -30,11 +31,18 @@ class _Duration(click.ParamType):
 
 @click.command("run", short_help="Run what is missing of a scan.")
 @click.argument("spec")
-@click.option("--store", type=click.Path(path_type=Path), help="Default: NAME.db here.")
+@click.option(
+    "--store", type=click.Path(path_type=Path),
+    help="Default: NAME.db here, or NAME.shard-I-of-N.db.",
+)  # fmt: skip
 @click.option("--workers", type=click.IntRange(min=1), help="Default: one a processor.")
 @click.option(
     "--time-limit", type=_Duration(), help="Begin no trial after that, such as 30m or 2h."
 )
+@click.option(
+    "--shard", "shard_text", metavar="I/N",
+    help="Only part I of N, 1 <= I <= N; `tdlab merge` joins the stores.",
+)  # fmt: skip
 @click.option("--device", default="cpu", help="cpu (default), or a device of torch such as cuda.")
 @click.option("--dry-run", is_flag=True, help="Print cells, trials, memory and predicted hours.")
 def command(
@@ -42,6 +50,7 @@ def command(
     store: Path | None,
     workers: int | None,
     time_limit: float | None,
+    shard_text: str | None,
     device: str,
     dry_run: bool,
 ) -> None:
@@ -54,18 +63,26 @@ def command(
     from tdlab.cli.tables import threshold_table
     from tdlab.lab.bundled import find_spec
     from tdlab.lab.machine import cpu_count
+    from tdlab.lab.shard import Shard
     from tdlab.lab.spec import read_spec
-    from tdlab.lab.sweep import Interrupted, run
+    from tdlab.lab.sweep import Interrupted, default_store, run
 
     scan = read_spec(find_spec(spec))
-    path = store if store is not None else Path(f"{scan.slug}.db")
+    shard = Shard.parse(shard_text) if shard_text is not None else None
+    path = store if store is not None else default_store(scan, shard)
     if dry_run:
-        _predict(scan, path, workers or cpu_count())
+        _predict(scan, path, workers or cpu_count(), shard)
         return
     progress = make_progress()
     try:
         result = run(
-            scan, path, workers=workers, max_seconds=time_limit, device=device, progress=progress
+            scan,
+            path,
+            workers=workers,
+            max_seconds=time_limit,
+            device=device,
+            shard=shard,
+            progress=progress,
         )
     except Interrupted:
         raise KeyboardInterrupt(
@@ -74,16 +91,25 @@ def command(
         ) from None
     counts = result.counts()
     left = sum(max(cell.target - cell.done, 0) for cell in counts)
-    click.echo(threshold_table(counts))
+    if shard is None:
+        click.echo(threshold_table(counts))
+    else:
+        done = sum(cell.done for cell in counts)
+        click.echo(f"Shard {shard}: {done} trials; thresholds need all {shard.parts} of them.")
     if left:
         click.echo(f"Time limit reached: {left} trials left; the same command resumes.")
-    click.echo(f"Next: tdlab plot {path}, tdlab status {path}, tdlab export {path} --format csv")
+    if shard is None:
+        click.echo(
+            f"Next: tdlab plot {path}, tdlab status {path}, tdlab export {path} --format csv"
+        )
+    else:
+        click.echo(f"Next: tdlab merge {default_store(scan)} {scan.slug}.shard-*.db")
 
 
-def _predict(scan: ScanSpec, path: Path, workers: int) -> None:
+def _predict(scan: ScanSpec, path: Path, workers: int, shard: Shard | None) -> None:
     from tdlab.lab.predict import predict
 
-    cost = predict(scan, path, workers)
+    cost = predict(scan, path, workers, shard)
     click.echo(f"scan       {scan.name}")
     click.echo(f"store      {path}{'' if path.exists() else ' (new)'}")
     click.echo(f"cells      {cost.cells}, {cost.unsupported} of them outside their method's range")

@@ -26,6 +26,7 @@ def command(store: Path) -> None:
     click.echo(
         f"{store}: {len(counts)} cells, {done} trials, {left} left, {duration(seconds)} of trials"
     )
+    shard = runs[-1]["provenance"].get("shard") if runs else None
     if runs:
         last = runs[-1]
         versions = last["provenance"]["versions"]
@@ -50,6 +51,9 @@ def command(store: Path) -> None:
         )
     )
     click.echo()
+    if shard:
+        click.echo(f"Shard {shard}: thresholds and exponents need all of them (`tdlab merge`).")
+        return
     click.echo(threshold_table(counts))
     exponents = exponent_table(counts)
     if exponents:

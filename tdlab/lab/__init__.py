@@ -7,6 +7,7 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tdlab.lab.merge import merge
     from tdlab.lab.spec import ScanSpec, parse_spec, read_spec
     from tdlab.lab.store import Store, open_store
     from tdlab.lab.sweep import run
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 _HOMES = {
     "ScanSpec": "tdlab.lab.spec",
     "Store": "tdlab.lab.store",
+    "merge": "tdlab.lab.merge",
     "open_store": "tdlab.lab.store",
     "parse_spec": "tdlab.lab.spec",
     "read_spec": "tdlab.lab.spec",
     "run": "tdlab.lab.sweep",
 }
 
-__all__ = ["ScanSpec", "Store", "open_store", "parse_spec", "read_spec", "run"]
+__all__ = ["ScanSpec", "Store", "merge", "open_store", "parse_spec", "read_spec", "run"]
 
 
 def __getattr__(name: str) -> object:

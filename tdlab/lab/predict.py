@@ -10,6 +10,7 @@ from pathlib import Path
 from tdlab.lab.cells import Cell
 from tdlab.lab.machine import worker_memory
 from tdlab.lab.pool import Pool
+from tdlab.lab.shard import Shard
 from tdlab.lab.spec import ScanSpec
 from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
 from tdlab.lab.sweep import warm_up_tasks
@@ -50,7 +51,7 @@ class Prediction:
     measured: int
 
 
-def predict(spec: ScanSpec, store: Path, workers: int) -> Prediction:
+def predict(spec: ScanSpec, store: Path, workers: int, shard: Shard | None = None) -> Prediction:
     """Predict from the times in the store, and from probes where it has none.
 
     Probes are trials of the cheapest and the middle cell of each curve, for 20 s at the most;
@@ -62,8 +63,9 @@ def predict(spec: ScanSpec, store: Path, workers: int) -> Prediction:
         with open_store(store) as reader:
             for counts in reader.counts():
                 done[counts.cell], seconds[counts.cell] = counts.done, counts.seconds
+    wanted = {cell: shard.size(cell, spec.trials) if shard else spec.trials for cell in spec.cells}
     todo = {
-        cell: max(spec.trials - done.get(cell.digest[:DIGEST_CHARACTERS], 0), 0)
+        cell: max(wanted[cell] - done.get(cell.digest[:DIGEST_CHARACTERS], 0), 0)
         for cell in spec.cells
     }
     supported = [cell for cell in spec.cells if cell.supported]
@@ -98,7 +100,7 @@ def predict(spec: ScanSpec, store: Path, workers: int) -> Prediction:
             total += todo[cell] * min(guess, spec.time_limit)
     return Prediction(
         cells=len(spec.cells),
-        trials=len(spec.cells) * spec.trials,
+        trials=sum(wanted.values()),
         missing=sum(todo.values()),
         unsupported=len(spec.cells) - len(supported),
         memory_bytes=workers * max(_IDLE_BYTES + _bytes(cell) for cell in spec.cells),

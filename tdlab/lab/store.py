@@ -91,6 +91,12 @@ class CellCounts:
 class Store:
     """A store, read-only.
 
+    Attributes
+    ----------
+    path : Path
+    address : str
+        URI by which SQLite reads it without writing anything.
+
     Examples
     --------
     >>> import tdlab
@@ -102,7 +108,7 @@ class Store:
         self.path = Path(path)
         check_store_file(self.path)
         with explained(self.path):
-            self._connection = _connect_read_only(self.path)
+            self._connection, self.address = _connect_read_only(self.path)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -356,8 +362,8 @@ def explained(path: Path) -> Iterator[None]:
         raise InputError(f"store {path}: {text}; {advice}") from None
 
 
-def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Connect without writing anything.
+def _connect_read_only(path: Path) -> tuple[sqlite3.Connection, str]:
+    """Connect without writing anything; the connection and its address.
 
     A store that ended well has no log beside it. Where the folder is read-only as well, SQLite
     cannot set one up for a store in WAL mode; `immutable` is right there, as nothing can write.
@@ -372,12 +378,13 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
         connection.close()
         if path.with_name(path.name + "-wal").exists():
             raise
-        connection = sqlite3.connect(f"{address}&immutable=1", **options)
+        address += "&immutable=1"
+        connection = sqlite3.connect(address, **options)
         connection.execute("SELECT count(*) FROM cells")
     except sqlite3.Error:
         connection.close()
         raise
-    return connection
+    return connection, address
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:

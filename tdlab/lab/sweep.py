@@ -18,6 +18,7 @@ from tdlab.lab.bundled import find_spec
 from tdlab.lab.cells import Cell
 from tdlab.lab.machine import cpu_count, worker_memory
 from tdlab.lab.pool import Pool
+from tdlab.lab.shard import Shard
 from tdlab.lab.spec import ScanSpec, read_spec
 from tdlab.lab.store import Store, open_store
 from tdlab.lab.trial import Task, TrialResult
@@ -51,6 +52,7 @@ def run(
     workers: int | None = None,
     max_seconds: float | None = None,
     device: str = "cpu",
+    shard: Shard | str | None = None,
     progress: Progress | None = None,
 ) -> Store:
     """Run the trials of a scan that its store does not have yet.
@@ -59,8 +61,8 @@ def run(
     ----------
     spec : path, name of a bundled experiment, or ScanSpec
     store : path, optional
-        The scan's name with ``.db`` in the current directory, if not given. Trials that are
-        there already are kept and not run again.
+        The scan's name with ``.db`` in the current directory, if not given; with the shard in the
+        name if there is one. Trials that are there already are kept and not run again.
     workers : int, optional
         Processes; as many as there are processors, if not given. It does not change any result.
     max_seconds : float, optional
@@ -69,6 +71,8 @@ def run(
         "cpu", or a device of torch such as "cuda": there the methods that work through Gram
         matrices compute with torch, and give the numbers of NumPy to about nine digits. It is
         recorded with the run; trials of other runs in the store are reused all the same.
+    shard : Shard or "I/N", optional
+        Run only this part of the scan; `tdlab.merge` joins the stores of all N.
     progress : Progress, optional
 
     Returns
@@ -90,7 +94,8 @@ def run(
     """
     if not isinstance(spec, ScanSpec):
         spec = read_spec(find_spec(spec))
-    path = Path(store) if store is not None else Path(f"{spec.slug}.db")
+    shard = Shard.parse(shard) if isinstance(shard, str) else shard
+    path = Path(store) if store is not None else default_store(spec, shard)
     workers = check_integer("workers", cpu_count() if workers is None else workers, 1)
     limit = float("inf") if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     stop_at = time.monotonic() + limit
@@ -98,8 +103,10 @@ def run(
         torch_array(np.zeros(1), device)  # refuses what is not there before anything is written
 
     with StoreWriter(path) as writer:
-        ids = writer.begin(spec, workers, device)
+        ids = writer.begin(spec, workers, device, shard)
         flags = writer.stored(ids, spec.trials)
+        if shard:
+            shard.skip_others(spec.cells, flags)
         todo = len(ids) * spec.trials - sum(flag.count(1) for flag in flags)
         if todo:
             with _signals() as received:
@@ -121,6 +128,11 @@ def run(
         else:
             writer.finish("done")
     return open_store(path)
+
+
+def default_store(spec: ScanSpec, shard: Shard | None = None) -> Path:
+    """The store of a scan or a shard of it, in the current directory."""
+    return Path(f"{spec.slug}{shard.suffix if shard else ''}.db")
 
 
 def _run_missing(

@@ -14,13 +14,15 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from tdlab.errors import InputError
 from tdlab.lab.cells import Cell
 from tdlab.lab.identity import SCHEMA_VERSION, canonical_json
 from tdlab.lab.machine import on_network, provenance
+from tdlab.lab.shard import Shard
 from tdlab.lab.spec import ScanSpec
 from tdlab.lab.store import APPLICATION_ID, check_store_file, explained
 from tdlab.lab.trial import TrialResult
@@ -94,10 +96,6 @@ class StoreWriter:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._run = 0
-        if path.exists() or path.is_symlink():
-            check_store_file(path)
-        elif not path.parent.is_dir():
-            raise InputError(f"store {path}: got no directory {path.parent}, wanted one")
         self._lock = _take_lock(path)
         try:
             if not path.exists():
@@ -127,15 +125,21 @@ class StoreWriter:
             raise
         return connection
 
-    def begin(self, spec: ScanSpec, workers: int, device: str = "cpu") -> list[int]:
+    def begin(
+        self, spec: ScanSpec, workers: int, device: str = "cpu", shard: Shard | None = None
+    ) -> list[int]:
         """Record a run and its cells; return the store's id of every cell of the specification."""
-        record = json.dumps({**provenance(), "device": device})
+        part = str(shard) if shard else None
+        record = json.dumps(
+            {**provenance(), "device": device, "shard": part, "trials": spec.trials}
+        )
         with explained(self.path):
             execute = self._connection.execute
             execute("BEGIN IMMEDIATE")
             execute("UPDATE cells SET target = 0")
             for position, cell in enumerate(spec.cells):
-                self._upsert(cell, spec.trials, position)
+                trials = shard.size(cell, spec.trials) if shard else spec.trials
+                self._upsert(cell, trials, position)
             self._relabel(spec.cells)
             cursor = execute(
                 "INSERT INTO runs (started, name, spec_digest, spec, workers, provenance) "
@@ -269,7 +273,22 @@ class _Lock:
         os.close(self._descriptor)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the writer's lock of a store, which need not exist."""
+    lock = _take_lock(path)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _take_lock(store: Path) -> _Lock:
+    """Refuse what is no store; become its one writer."""
+    if store.exists() or store.is_symlink():
+        check_store_file(store)
+    elif not store.parent.is_dir():
+        raise InputError(f"store {store}: got no directory {store.parent}, wanted one")
     path = store.with_name(store.name + ".lock")
     while True:
         try:
@@ -302,15 +321,25 @@ def _take_lock(store: Path) -> _Lock:
     return _Lock(path, descriptor)
 
 
+def draft_of(path: Path) -> Path:
+    """Where a store is made before it has its name; only who holds its lock may."""
+    return path.with_name(f".{path.name}.tdlab-new")
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Turn an empty database into an empty store."""
+    connection.executescript(_SCHEMA)
+
+
 def _create(path: Path) -> None:
     """Make an empty store under another name and give it its own when it is whole."""
-    draft = path.with_name(f".{path.name}.tdlab-new")
+    draft = draft_of(path)
     try:
         draft.unlink(missing_ok=True)
         with explained(path):
             connection = sqlite3.connect(draft, isolation_level=None)
             try:
-                connection.executescript(_SCHEMA)
+                make_tables(connection)
             finally:
                 connection.close()
         os.rename(draft, path)
