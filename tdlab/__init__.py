@@ -16,7 +16,9 @@ _HOMES = {
     "gaussian_tensor": "tdlab.tensors",
     "symmetrize": "tdlab.tensors",
     "Activation": "tdlab.networks",
+    "HermitePolynomial": "tdlab.networks",
     "TwoLayerNetwork": "tdlab.networks",
+    "gaussian_polynomial": "tdlab.networks",
     "sample_network": "tdlab.networks",
     "Decomposition": "tdlab.algorithms",
     "Status": "tdlab.algorithms",
@@ -50,6 +52,7 @@ __all__ = [
     "DenseTensor",
     "FactoredTensor",
     "Flattening4",
+    "HermitePolynomial",
     "InputError",
     "RankEstimate",
     "Status",
@@ -59,6 +62,7 @@ __all__ = [
     "decompose",
     "dictionary",
     "estimate_rank",
+    "gaussian_polynomial",
     "gaussian_tensor",
     "lab",
     "match",
@@ -97,7 +101,13 @@ if TYPE_CHECKING:
     from tdlab.errors import InputError
     from tdlab.lab import merge, open_store, run
     from tdlab.metrics import match
-    from tdlab.networks import Activation, TwoLayerNetwork, sample_network
+    from tdlab.networks import (
+        Activation,
+        HermitePolynomial,
+        TwoLayerNetwork,
+        gaussian_polynomial,
+        sample_network,
+    )
     from tdlab.tensors import (
         DenseTensor,
         FactoredTensor,

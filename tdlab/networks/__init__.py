@@ -2,7 +2,16 @@
 
 from tdlab.networks.activation import Activation
 from tdlab.networks.ensembles import ensembles
+from tdlab.networks.hermite import HermiteBasis, HermitePolynomial, gaussian_polynomial
 from tdlab.networks.sampling import sample_network
 from tdlab.networks.two_layer import TwoLayerNetwork
 
-__all__ = ["Activation", "TwoLayerNetwork", "ensembles", "sample_network"]
+__all__ = [
+    "Activation",
+    "HermiteBasis",
+    "HermitePolynomial",
+    "TwoLayerNetwork",
+    "ensembles",
+    "gaussian_polynomial",
+    "sample_network",
+]

@@ -10,12 +10,16 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tdlab.errors import InputError, check_array, check_integer, check_real
 from tdlab.networks.activation import Activation
 from tdlab.tensors import FactoredTensor
+
+if TYPE_CHECKING:
+    from tdlab.networks.hermite import HermitePolynomial
 
 _BLOCK_DOUBLES = 2**22
 
@@ -90,16 +94,7 @@ class TwoLayerNetwork:
         Inputs and label noise come from separate streams and are drawn row by row, so a smaller
         n gives a prefix of a larger one, with and without noise.
         """
-        n = check_integer("n", n, 1)
-        noise = check_real("noise", noise, 0.0)
-        # Spawning would change a sequence that the caller may want to use again.
-        own = copy.deepcopy(rng) if isinstance(rng, np.random.SeedSequence) else rng
-        inputs, labels = np.random.default_rng(own).spawn(2)
-        X = inputs.standard_normal((n, self.dim))
-        y = self.predict(X)
-        if noise > 0.0:
-            y = y + noise * labels.standard_normal(n)
-        return X, y
+        return draw(self, n, noise, rng)
 
     def mean(self) -> float:
         """E f(x)."""
@@ -140,13 +135,14 @@ class TwoLayerNetwork:
         """Exact Var(y), y = f(x) + noise * standard Gaussian."""
         return float(self.hermite_energies()[1:].sum()) + check_real("noise", noise, 0.0) ** 2
 
-    def risk(self, other: TwoLayerNetwork, noise: float = 0.0) -> float:
+    def risk(self, other: TwoLayerNetwork | HermitePolynomial, noise: float = 0.0) -> float:
         """Exact population risk E (y - g(x))^2 of predicting y = f(x) + noise with g = ``other``.
 
         Parameters
         ----------
-        other : TwoLayerNetwork
-            Any number of units and any polynomial activation, on the same inputs.
+        other : TwoLayerNetwork or HermitePolynomial
+            Any number of units and any polynomial activation, on the same inputs; or any other
+            polynomial of them.
         noise : float
             Standard deviation of the label noise; adds its square.
 
@@ -157,6 +153,8 @@ class TwoLayerNetwork:
         """
         if other.dim != self.dim:
             raise InputError(f"other: got input dimension {other.dim}, wanted {self.dim}")
+        if not isinstance(other, TwoLayerNetwork):
+            return other.risk(self, noise)
         noise = check_real("noise", noise, 0.0)
         total = (self.mean() - other.mean()) ** 2
         for k in range(1, max(self.activation.degree, other.activation.degree) + 1):
@@ -183,3 +181,22 @@ class TwoLayerNetwork:
 
     def __repr__(self) -> str:
         return f"TwoLayerNetwork(dim={self.dim}, rank={self.rank}, activation='{self.activation}')"
+
+
+def draw(
+    target: TwoLayerNetwork | HermitePolynomial,
+    n: int,
+    noise: float,
+    rng: np.random.Generator | int | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """n labelled inputs of a target; a smaller n gives a prefix of a larger one."""
+    n = check_integer("n", n, 1)
+    noise = check_real("noise", noise, 0.0)
+    # Spawning would change a sequence that the caller may want to use again.
+    own = copy.deepcopy(rng) if isinstance(rng, np.random.SeedSequence) else rng
+    inputs, labels = np.random.default_rng(own).spawn(2)
+    X = inputs.standard_normal((n, target.dim))
+    y = target.predict(X)
+    if noise > 0.0:
+        y = y + noise * labels.standard_normal(n)
+    return X, y
