@@ -1,7 +1,8 @@
 """The command line: one file a verb; each parses and prints, nothing else.
 
 Verbs load when they are called, so that ``--help`` costs a fraction of a second. Exit status: 0
-done, 2 bad input (one line on standard error), 130 interrupted with the store intact.
+done, 1 a replayed trial differs, 2 bad input (one line on standard error), 130 interrupted with the
+store intact.
 """
 
 from __future__ import annotations
@@ -14,7 +15,19 @@ import click
 
 import tdlab
 
-_VERBS = ("run", "decompose", "compare", "status", "plot", "export", "merge", "list", "doctor")
+_VERBS = (
+    "run",
+    "decompose",
+    "compare",
+    "status",
+    "plot",
+    "export",
+    "merge",
+    "diff",
+    "replay",
+    "list",
+    "doctor",
+)
 
 
 class _Verbs(click.Group):
@@ -49,7 +62,7 @@ def invoke(arguments: list[str] | None = None) -> int:
 
     try:
         # Unless standalone, click returns the status of --help and --version.
-        tdlab_command.main(arguments, prog_name="tdlab", standalone_mode=False)
+        status = tdlab_command.main(arguments, prog_name="tdlab", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -68,7 +81,7 @@ def invoke(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort) as error:
         click.echo(f"tdlab: {str(error) or 'interrupted'}", err=True)
         return 130
-    return 0
+    return status or 0
 
 
 def _refuse(message: str) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from tdlab.algorithms.registry import get_method
+from tdlab.errors import InputError
 from tdlab.lab.identity import SCHEMA_VERSION, digest
 
 
@@ -149,3 +151,34 @@ class Cell:
             return False
         limit = method.limit(self.dim, self.problem.order)
         return limit is None or self.rank <= limit
+
+
+def cell_from(identity: Mapping[str, Any]) -> Cell:
+    """The cell of an identity, with names for display made up; its digest is the identity's.
+
+    Raises
+    ------
+    InputError
+        If this version does not know all that the identity says.
+    """
+    problem, method = dict(identity["problem"]), identity["method"]
+    problem["coefficients"] = tuple(problem.pop("activation"))
+    options = tuple(
+        sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in method["options"].items())
+    )
+    try:
+        found = Cell(
+            Problem("replayed", **problem),
+            identity["dim"],
+            identity["rank"],
+            identity["n"],
+            MethodChoice(method["name"], method["name"], method["version"], options),
+            identity["seed"],
+            identity["time_limit"],
+        )
+        known = found.digest == digest(identity)
+    except TypeError:
+        known = False
+    if not known:
+        raise InputError("cell: got one that this version of tdlab does not know, wanted its own")
+    return found

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from tdlab.errors import InputError
 from tdlab.lab.identity import SCHEMA_VERSION
-from tdlab.lab.trial import OUTCOMES
+from tdlab.lab.trial import OUTCOMES, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -205,6 +205,25 @@ class Store:
                 )
             )
         return found
+
+    def identities(self) -> dict[int, tuple[str, dict[str, Any]]]:
+        """Row of every cell -> (digest, identity), in the order of the specification."""
+        with explained(self.path):
+            found = self._connection.execute(
+                "SELECT id, digest, identity FROM cells ORDER BY position, id"
+            ).fetchall()
+        return {cell: (digest, json.loads(identity)) for cell, digest, identity in found}
+
+    def results(self, cell: int) -> Iterator[tuple[int, TrialResult, int]]:
+        """(index, result, run) of every trial of one cell, by its row; indices ascend."""
+        with explained(self.path):
+            for index, run, *facts in self._connection.execute(
+                "SELECT idx, run, outcome, coalesce(text, ''), recovered, residual, risk_ratio, "
+                "seconds, method_seconds, pid FROM trials LEFT JOIN reasons "
+                "ON reasons.id = trials.reason WHERE cell = ? ORDER BY idx",
+                (cell,),
+            ):
+                yield index, TrialResult(*facts), run
 
     def runs(self) -> list[dict[str, Any]]:
         """Provenance of every run, oldest first."""

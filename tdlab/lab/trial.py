@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tdlab.lab.cells import Cell
 from tdlab.lab.identity import stream
+
+if TYPE_CHECKING:
+    from tdlab.algorithms.base import Decomposition
 
 OUTCOMES = (
     "recovered",
@@ -119,8 +123,8 @@ class TrialResult:
     pid: int = field(default=0, compare=False)
 
 
-def run_trial(task: Task) -> TrialResult:
-    """Run one trial in this process.
+def run_trial(task: Task, observe: Callable[[Decomposition], None] | None = None) -> TrialResult:
+    """Run one trial in this process; ``observe`` sees what the method returned.
 
     Exceptions of the mathematics propagate: the worker records them as outcome ``error``.
     """
@@ -154,6 +158,8 @@ def run_trial(task: Task) -> TrialResult:
         max_seconds=left,
         **dict(task.options),
     )
+    if observe:
+        observe(result)
     if result.status is Status.UNSUPPORTED:
         return TrialResult("unsupported", result.message)
     cut_short = result.status is Status.TIME_LIMIT or (

@@ -60,7 +60,7 @@ def main() -> None:
         try:
             cold = _prepare(connection, settings)
         except Exception as error:
-            connection.send(("broken", _last_line(error)))
+            connection.send(("broken", last_line(error)))
             return
         connection.send(("ready", cold))
         while True:
@@ -77,9 +77,9 @@ def guarded_trial(task: Task) -> TrialResult:
     try:
         result = run_trial(task)
     except MemoryError as error:
-        result = TrialResult("memory", _last_line(error))
+        result = TrialResult("memory", last_line(error))
     except BaseException as error:
-        result = TrialResult("error", _last_line(error))
+        result = TrialResult("error", last_line(error))
     if os.getpid() != pid:
         # The trial forked and this is the child: it must not answer for its parent.
         os._exit(0)
@@ -106,7 +106,7 @@ def _prepare(connection: Connection, settings: WorkerSettings) -> tuple[str, ...
     _kernels.warm_up()
     threadpoolctl.threadpool_limits(limits=1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _limit_memory(settings.memory_bytes)
+    limit_memory(settings.memory_bytes)
     cold = set()
     for task in settings.warm_up:
         connection.send(("warming", task.method))
@@ -115,8 +115,11 @@ def _prepare(connection: Connection, settings: WorkerSettings) -> tuple[str, ...
     return tuple(sorted(cold))
 
 
-def _limit_memory(limit: int) -> None:
-    """Bound private writable memory: what RLIMIT_AS bounds too, less what only reserves space."""
+def limit_memory(limit: int) -> None:
+    """Bound private writable memory: what RLIMIT_AS bounds too, less what only reserves space.
+
+    The soft limit alone: a process may lift it again.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     if hard != resource.RLIM_INFINITY:
         limit = min(limit, hard)
@@ -148,7 +151,7 @@ def _warm_up(task: Task) -> bool:
     return True
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     """The last line of a traceback, printable."""
     text = "".join(traceback.format_exception_only(error)).strip()
     line = " ".join(text.split())

@@ -23,7 +23,8 @@ name = "lm"
 [[method]]
 name = "jennrich"
 """
-VERBS = ["run", "decompose", "status", "plot", "export", "list", "doctor"]
+VERBS = ["run", "decompose", "status", "plot", "export", "list", "doctor", "merge", "diff"]
+VERBS += ["replay"]
 
 
 @pytest.fixture(scope="module")

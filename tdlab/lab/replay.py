@@ -1,0 +1,177 @@
+"""Running one stored trial again, in this process, to see it fail or to check that it agrees."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import resource
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tdlab.errors import InputError
+from tdlab.lab.cells import Cell, cell_from
+from tdlab.lab.machine import worker_memory
+from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
+from tdlab.lab.trial import Task, TrialResult, run_trial
+from tdlab.lab.worker import last_line, limit_memory
+
+if TYPE_CHECKING:
+    from tdlab.algorithms.base import Decomposition
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial as its store has it.
+
+    Attributes
+    ----------
+    cell : Cell
+        With the store's labels.
+    index : int
+    result : TrialResult or None
+        None if it has not been run.
+    device : str
+        Where its run computed.
+    tdlab : str
+        Version that ran it, empty if none did.
+    method_version : int
+        Of the method as it is installed now.
+    """
+
+    cell: Cell
+    index: int
+    result: TrialResult | None
+    device: str
+    tdlab: str
+    method_version: int
+
+    @property
+    def name(self) -> str:
+        """As exports and `tdlab replay` name it: digest prefix of the cell, and index."""
+        return f"{self.cell.digest[:DIGEST_CHARACTERS]}:{self.index}"
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A trial run again.
+
+    Attributes
+    ----------
+    result : TrialResult
+    decomposition : Decomposition or None
+        What the method returned, with its history; None if it raised.
+    traceback : str
+        Empty if nothing was raised.
+    agrees : bool or None
+        Whether outcome, reason and every number are those of the store; None if it has none.
+    comment : str
+        Why a difference need not be a fault; empty where it is one.
+    """
+
+    result: TrialResult
+    decomposition: Decomposition | None
+    traceback: str
+    agrees: bool | None
+    comment: str
+
+
+def find_trial(store: str | Path, name: str) -> StoredTrial:
+    """Look a trial up.
+
+    Parameters
+    ----------
+    store : path
+    name : str
+        ``CELL:INDEX`` with at least four digits of the cell's digest, as in exports.
+
+    Raises
+    ------
+    InputError
+        If no cell, or more than one, begins so.
+    """
+    from tdlab.algorithms.registry import get_method
+
+    found = re.fullmatch(r"([0-9a-f]{4,64}):([0-9]{1,9})", name.strip())
+    if not found:
+        raise InputError(
+            f"trial: got {name!r}, wanted CELL:INDEX with the columns cell and index of an export"
+        )
+    prefix, index = found[1], int(found[2])
+    with open_store(store) as reader:
+        cells = [
+            (row, identity)
+            for row, (digest, identity) in reader.identities().items()
+            if digest.startswith(prefix)
+        ]
+        if len(cells) != 1:
+            many = f"a prefix of {len(cells)} cells" if cells else "a cell that the store lacks"
+            raise InputError(f"trial {name}: got {many}, wanted one cell's digest as in an export")
+        row, identity = cells[0]
+        labels = next(cell for cell in reader.counts() if cell.id == row)
+        result, device, version = None, "cpu", ""
+        for each, stored, run in reader.results(row):
+            if each == index:
+                record = {each["id"]: each["provenance"] for each in reader.runs()}[run]
+                result, device = stored, record.get("device", "cpu")
+                version = record["versions"]["tdlab"]
+    cell = cell_from(identity)
+    method = get_method(cell.method.name, dict(cell.method.options))
+    cell = replace(
+        cell,
+        problem=replace(cell.problem, label=labels.problem),
+        method=replace(cell.method, label=labels.method),
+    )
+    return StoredTrial(cell, index, result, device, version, method.version)
+
+
+def replay(trial: StoredTrial) -> Replay:
+    """Run a trial in this process, as a worker would: one thread, bounded memory, compiled.
+
+    Nothing stops it at its limit but the method itself, and nothing catches a crash.
+    """
+    import threadpoolctl
+
+    from tdlab import _kernels
+
+    _kernels.warm_up()
+    seen: list[Decomposition] = []
+    trace = ""
+    task = Task.of(trial.cell, trial.index, trial.device)
+    with threadpoolctl.threadpool_limits(limits=1), _bounded_memory():
+        try:
+            result = run_trial(task, seen.append)
+        except Exception as error:
+            kind = "memory" if isinstance(error, MemoryError) else "error"
+            result = TrialResult(kind, last_line(error))
+            trace = traceback.format_exc()
+    agrees = None if trial.result is None else result == trial.result
+    return Replay(
+        result, seen[0] if seen else None, trace, agrees, "" if agrees else _comment(trial, result)
+    )
+
+
+@contextlib.contextmanager
+def _bounded_memory() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    limit_memory(worker_memory(1))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
+def _comment(trial: StoredTrial, result: TrialResult) -> str:
+    if trial.result is None:
+        return ""
+    if trial.cell.method.version != trial.method_version:
+        return (
+            f"the store has version {trial.cell.method.version} of {trial.cell.method.name}, "
+            f"installed is {trial.method_version}"
+        )
+    for outcome in (trial.result.outcome, result.outcome):
+        if outcome in CENSORED:
+            return f"{outcome} depends on the machine and its load"
+    return ""
