@@ -27,6 +27,8 @@ _HOMES = {
     "uniqueness": "tdlab.algorithms.uniqueness",
     "RankEstimate": "tdlab.algorithms.rank",
     "estimate_rank": "tdlab.algorithms.rank",
+    "learner": "tdlab.learners",
+    "least_squares_tensor": "tdlab.learners.polynomial_regression",
     "match": "tdlab.metrics",
     "InputError": "tdlab.errors",
     "run": "tdlab.lab",
@@ -37,6 +39,7 @@ _MODULES = (
     "algorithms",
     "dictionary",
     "lab",
+    "learners",
     "metrics",
     "networks",
     "sos",
@@ -65,6 +68,9 @@ __all__ = [
     "gaussian_polynomial",
     "gaussian_tensor",
     "lab",
+    "learner",
+    "learners",
+    "least_squares_tensor",
     "match",
     "merge",
     "methods",
@@ -100,6 +106,8 @@ if TYPE_CHECKING:
     from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError
     from tdlab.lab import merge, open_store, run
+    from tdlab.learners import learner, learners
+    from tdlab.learners.polynomial_regression import least_squares_tensor
     from tdlab.metrics import match
     from tdlab.networks import (
         Activation,

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from tdlab.algorithms.base import Method
-from tdlab.errors import InputError, check_choice
+from tdlab.errors import check_choice
+from tdlab.options import checked_options
 
 _BUILT_IN = {
     "als": "tdlab.algorithms.als:SymmetricALS",
@@ -108,30 +109,7 @@ def methods(order: int | None = None) -> list[MethodRecord]:
 def get_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     """The method of that name with the given options; `InputError` for what it does not know."""
     cls = _load(check_choice("method", name, method_names()))
-    options = dict(options or {})
-    hints = get_type_hints(cls)
-    known = [f.name for f in dataclasses.fields(cls)]
-    for key, value in options.items():
-        if key not in known:
-            wanted = ", ".join(known) if known else "no options"
-            raise InputError(f"method '{name}': got option {key!r}, wanted {wanted}")
-        options[key] = _coerce(f"method '{name}', option '{key}'", value, hints[key])
-    return cls(**options)
-
-
-def _coerce(what: str, value: Any, hint: Any) -> Any:
-    """Check an option's type; integers serve as floats, nothing else is converted."""
-    allowed = get_args(hint) or (hint,)
-    if isinstance(value, bool):
-        fits = bool in allowed
-    elif isinstance(value, int) and float in allowed and int not in allowed:
-        return float(value)
-    else:
-        fits = any(value is None if t is type(None) else isinstance(value, t) for t in allowed)
-    if not fits:
-        wanted = " or ".join("None" if t is type(None) else t.__name__ for t in allowed)
-        raise InputError(f"{what}: got {value!r}, wanted {wanted}")
-    return value
+    return cls(**checked_options(f"method '{name}'", cls, options or {}))
 
 
 @cache

@@ -1,0 +1,129 @@
+"""The learners by name: built-in ones, and those that other packages register.
+
+A package adds a learner with an entry point in the group ``tdlab.learners``: its name is the
+learner's, its value ``module:Class``. Built-ins win over plug-ins of the same name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from tdlab.errors import check_choice
+from tdlab.learners.base import Learner
+from tdlab.options import checked_options
+
+_BUILT_IN = {
+    "ideal": "tdlab.learners.ideal:Ideal",
+    "kernel-ridge": "tdlab.learners.kernel_ridge:KernelRidge",
+    "linear": "tdlab.learners.linear:Linear",
+    "norm-trivial": "tdlab.learners.trivial:NormTrivial",
+    "polynomial-regression": "tdlab.learners.polynomial_regression:PolynomialRegression",
+    "trivial": "tdlab.learners.trivial:Trivial",
+}
+
+
+@dataclass(frozen=True)
+class LearnerRecord:
+    """What a user can know of a learner without running it.
+
+    Attributes
+    ----------
+    name : str
+    proper : bool
+        Whether it outputs a network like the teacher, or any function.
+    version : int
+        Raised when results change; part of a cell's identity.
+    samples, guarantee, cost, source : str
+    options : dict
+        Names and defaults; `dataclasses.MISSING` where there is none.
+    """
+
+    name: str
+    proper: bool
+    version: int
+    samples: str
+    guarantee: str
+    cost: str
+    source: str
+    options: dict[str, Any]
+
+    @property
+    def reach(self) -> str:
+        """The samples it needs: what `tdlab.methods` calls reach."""
+        return self.samples
+
+
+def learner_names() -> list[str]:
+    """Names of all learners, sorted."""
+    return sorted(_places())
+
+
+def learners() -> list[LearnerRecord]:
+    """Records of the learners.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> [one.name for one in tdlab.learners() if one.proper][:1]
+    ['ideal']
+    """
+    found = []
+    for name in learner_names():
+        cls = learner_class(name)
+        found.append(
+            LearnerRecord(
+                name=name,
+                proper=cls.proper,
+                version=cls.version,
+                samples=cls.samples,
+                guarantee=cls.guarantee,
+                cost=cls.cost,
+                source=cls.source,
+                options={f.name: f.default for f in dataclasses.fields(cls)},
+            )
+        )
+    return found
+
+
+def learner(name: str, **options: Any) -> Learner:
+    """The learner of that name with the given options.
+
+    Proper learners take ``rank=`` and ``activation=``: what they are told of the teacher.
+
+    Raises
+    ------
+    InputError
+        For a name, option or type that is not known.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> X, y = tdlab.sample_network(5, 8, rng=0).sample(200, rng=1)
+    >>> fit = tdlab.learner("polynomial-regression", degree=3).fit(X, y, rng=0)
+    >>> fit.network is None, fit.predict(X[:3]).shape
+    (True, (3,))
+    """
+    cls = learner_class(name)
+    return cls(**checked_options(f"learner '{name}'", cls, options))
+
+
+@cache
+def _places() -> dict[str, str]:
+    plugged = {point.name: point.value for point in entry_points(group="tdlab.learners")}
+    return {**plugged, **_BUILT_IN}
+
+
+@cache
+def _load(name: str) -> Any:
+    module, _, attribute = _places()[name].partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def learner_class(name: str) -> Any:
+    """The class of that name; `InputError` with the known ones otherwise."""
+    return _load(check_choice("learner", name, learner_names()))

@@ -1,0 +1,227 @@
+"""Learners: known cases, exact risks, and what they refuse."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab import InputError
+from tdlab.learners.kernel_ridge import kernel_matrix
+from tdlab.learners.polynomial_regression import regress
+from tdlab.networks.hermite import hermite_basis
+
+
+def made(name, **options):
+    """A learner with what proper ones must be told."""
+    record = next(one for one in tdlab.learners() if one.name == name)
+    told = {"rank": 4, "activation": "x**3", "teacher": tdlab.sample_network(3, 4, rng=0)}
+    needed = {k: v for k, v in told.items() if record.options.get(k) is dataclasses.MISSING}
+    return tdlab.learner(name, **needed, **options)
+
+
+NAMES = [one.name for one in tdlab.learners()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bad_data_is_refused_in_one_line(name):
+    learner = made(name)
+    X, y = np.random.default_rng(0).standard_normal((30, 3)), np.ones(30)
+    nan = X.copy()
+    nan[3, 1] = np.nan
+    bad = [
+        (X[:, 0], y),
+        (X, y[:-1]),
+        (X, y[:, None]),
+        (nan, y),
+        (X, np.full(30, np.inf)),
+        (X[:0], y[:0]),
+        (X.astype(str), y),
+        (X.astype(complex), y),
+    ]
+    for inputs in bad:
+        with pytest.raises(InputError) as caught:
+            learner.fit(*inputs)
+        assert "\n" not in str(caught.value) and "got" in str(caught.value)
+    with pytest.raises(InputError, match="X: got shape"):
+        learner.fit(X, y, rng=0).predict(np.ones((2, 5)))
+    with pytest.raises(InputError, match="option 'no'"):
+        tdlab.learner(name, no=1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_records_and_fits(name):
+    record = next(one for one in tdlab.learners() if one.name == name)
+    assert record.samples == record.reach and record.cost and record.source and record.guarantee
+    learner = made(name)
+    X, y = tdlab.sample_network(3, 4, rng=0).sample(60, rng=1)
+    first, second = (learner.fit(X, y, rng=2) for _ in range(2))
+    np.testing.assert_array_equal(first.predict(X), second.predict(X))
+    assert (first.network is not None) == record.proper == first.proper
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        first.nit = 3
+
+
+def test_least_squares_is_exact_from_as_many_samples_as_features():
+    # And below, the projection onto n random features leaves 1 - n/C.
+    net = tdlab.sample_network(6, 9, "x**3 + x", rng=0)
+    size = math.comb(9, 3)
+    for n in (size + 2, 2 * size):
+        X, y = net.sample(n, rng=n)
+        fit = tdlab.learner("polynomial-regression", degree=3).fit(X, y)
+        assert net.risk(fit.predictor) / net.variance() < 1e-12
+    ratios = []
+    for seed in range(60):
+        null = tdlab.gaussian_polynomial(
+            6, tdlab.sample_network(6, 9, rng=0).hermite_energies(), rng=seed
+        )
+        X, y = null.sample(size // 2, rng=1000 + seed)
+        fit = tdlab.learner("polynomial-regression", degree=3).fit(X, y)
+        ratios.append(null.risk(fit.predictor) / null.variance())
+    error = np.std(ratios) / math.sqrt(len(ratios))
+    # Hermite features have heavier tails than independent ones: a little worse than 1/2.
+    assert 0.5 - 4 * error < np.mean(ratios) < 0.62
+
+
+def test_below_the_features_it_interpolates_with_least_norm():
+    net = tdlab.sample_network(5, 8, rng=0)
+    X, y = net.sample(30, rng=1)
+    fit = tdlab.learner("polynomial-regression", degree=3).fit(X, y)
+    np.testing.assert_allclose(fit.predict(X), y, atol=1e-8)
+    features = hermite_basis(5, 3).features(X)
+    np.testing.assert_allclose(fit.predictor.coefficients, np.linalg.pinv(features) @ y, atol=1e-8)
+
+
+def test_primal_normal_and_kernel_forms_agree(monkeypatch):
+    X, y = tdlab.sample_network(4, 6, rng=0).sample(80, 0.3, rng=1)
+    for ridge in (0.0, 0.1):
+        primal, _ = regress(X, y, 3, ridge)
+        monkeypatch.setattr("tdlab.learners.polynomial_regression._QR_DOUBLES", 0)
+        normal, _ = regress(X, y, 3, ridge)
+        monkeypatch.undo()
+        np.testing.assert_allclose(normal, primal, atol=1e-9)
+    features = hermite_basis(4, 3).features(X)
+    direct = np.linalg.solve(features.T @ features + 0.1 * 80 * np.eye(35), features.T @ y)
+    np.testing.assert_allclose(primal, direct, atol=1e-9)
+    few, form = regress(X[:20], y[:20], 3, 0.1)
+    part = features[:20]
+    direct = part.T @ np.linalg.solve(part @ part.T + 2.0 * np.eye(20), y[:20])
+    assert form == "kernel"
+    np.testing.assert_allclose(few, direct, atol=1e-9)
+
+
+def test_repeated_samples_and_constants():
+    X = np.repeat(np.random.default_rng(0).standard_normal((5, 4)), 3, axis=0)
+    y = X[:, 0]
+    for name in ("polynomial-regression", "linear", "kernel-ridge", "norm-trivial"):
+        fit = tdlab.learner(name).fit(X, y)
+        assert np.isfinite(fit.predict(X)).all()
+    for name in ("kernel-ridge", "trivial", "linear"):
+        fit = tdlab.learner(name).fit(X, np.full(15, 2.5))
+        np.testing.assert_allclose(fit.predict(X), 2.5, atol=1e-6)
+
+
+def test_noise_makes_a_spike_where_samples_meet_features():
+    size = math.comb(8, 3)
+    net = tdlab.sample_network(5, 8, rng=0)
+    noise = 0.3 * math.sqrt(net.variance())
+
+    def ratio(n):
+        risks = []
+        for seed in range(12):
+            X, y = net.sample(n, noise, rng=seed)
+            fit = tdlab.learner("polynomial-regression", degree=3).fit(X, y)
+            risks.append(net.risk(fit.predictor) / net.variance())
+        return np.median(risks)
+
+    below, at, above = ratio(size // 2), ratio(size), ratio(3 * size)
+    assert at > 5 * below > 0 and at > 20 * above and above < 0.2
+
+
+def test_least_squares_tensor():
+    net = tdlab.sample_network(5, 8, "x**3 + 2x", rng=0)
+    X, y = net.sample(math.comb(8, 3) + 1, rng=1)
+    tensor = tdlab.least_squares_tensor(X, y)
+    np.testing.assert_allclose(tensor.dense(), net.hermite_tensor(3).dense(), atol=1e-8)
+
+
+@pytest.mark.parametrize("kernel", ["polynomial", "cubic-ntk", "relu-ntk"])
+def test_kernel_ridge_predicts_what_its_kernel_says(kernel):
+    net = tdlab.sample_network(4, 6, rng=0)
+    X, y = net.sample(80, 0.5, rng=1)
+    fit = tdlab.learner("kernel-ridge", kernel=kernel).fit(X, y)
+    ridge = dict(fit.chosen)["ridge"]
+    mean = y.mean()
+    matrix = kernel_matrix(kernel, 3, X, X)
+    alpha = np.linalg.solve(matrix + ridge * np.eye(80), y - mean)
+    Z = np.random.default_rng(5).standard_normal((20, 4))
+    direct = kernel_matrix(kernel, 3, Z, X) @ alpha + mean
+    np.testing.assert_allclose(fit.predict(Z), direct, rtol=1e-6, atol=1e-8)
+    # Exact leave-one-out against leaving out for real, at the chosen ridge.
+    keep = np.arange(80) != 7
+    rest = np.linalg.solve(matrix[np.ix_(keep, keep)] + ridge * np.eye(79), (y - mean)[keep])
+    inverse = np.linalg.inv(matrix + ridge * np.eye(80))
+    left_out = (y - mean)[7] - matrix[7, keep] @ rest
+    assert left_out == pytest.approx(alpha[7] / inverse[7, 7], rel=1e-6)
+
+
+def test_tangent_kernels_are_expectations_over_weights():
+    # u E s'(w.x)s'(w.z) + E s(w.x)s(w.z), w ~ N(0, I): four standard errors.
+    rng = np.random.default_rng(0)
+    X, Z = rng.standard_normal((2, 3, 3))
+    W = rng.standard_normal((400_000, 3))
+    for kernel, scale, value, slope in (
+        ("relu-ntk", 3.0 / 2.0, lambda t: np.maximum(t, 0), lambda t: (t > 0).astype(float)),
+        ("cubic-ntk", 27.0, lambda t: t**3, lambda t: 3 * t**2),
+    ):
+        exact = kernel_matrix(kernel, 3, X, Z) * scale
+        for i in range(3):
+            for j in range(3):
+                s, t = W @ X[i], W @ Z[j]
+                draws = (X[i] @ Z[j]) * slope(s) * slope(t) + value(s) * value(t)
+                error = draws.std() / math.sqrt(len(W))
+                assert abs(draws.mean() - exact[i, j]) < 4 * error
+
+
+def test_the_norm_alone_explains_even_networks():
+    # Isotropic x^2 + x^3: sum <w, x>^2 = (r/d)|x|^2 exactly, a function of the norm.
+    net = tdlab.sample_network(6, 12, "x**2", rng=0)
+    X, y = net.sample(400, rng=1)
+    fit = tdlab.learner("norm-trivial", degree=2).fit(X, y)
+    Z, z = net.sample(200, rng=2)
+    np.testing.assert_allclose(fit.predict(Z), z, atol=1e-8)
+    # Of x^4 it is the projection onto functions of the norm: nothing correlates with the rest.
+    net = tdlab.sample_network(5, 10, "x**4", rng=0)
+    X, y = net.sample(100_000, rng=1)
+    fit = tdlab.learner("norm-trivial", degree=4).fit(X, y)
+    rest = y - fit.predict(X)
+    for power in (0, 2, 4):
+        moment = rest * np.linalg.norm(X, axis=1) ** power
+        assert abs(moment.mean()) < 4 * moment.std() / math.sqrt(len(X))
+
+
+@pytest.mark.parametrize("cosine", [1.0, 0.9, 0.0])
+def test_the_ideal_learner_turns_rows_by_the_stated_angle(cosine):
+    net = tdlab.sample_network(8, 20, "He3", rng=0)
+    X, y = net.sample(10, rng=1)
+    fit = tdlab.learner("ideal", teacher=net, cosine=cosine).fit(X, y, rng=2)
+    found = (fit.network.weights * net.weights).sum(axis=1)
+    np.testing.assert_allclose(found, cosine, atol=1e-12)
+    scaled = tdlab.learner("ideal", teacher=net, cosine=cosine, rescaled=True).fit(X, y, rng=2)
+    assert net.risk(scaled.network) <= net.risk(fit.network) + 1e-12
+
+
+def test_random_errors_cost_what_the_law_says():
+    # Random turns of rows: 2(1 - c^3) on average over draws, to five percent at d = 20.
+    net = tdlab.sample_network(20, 30, "He3", rng=0)
+    X, y = net.sample(5, rng=1)
+    learner = tdlab.learner("ideal", teacher=net, cosine=0.9)
+    ratios = [net.risk(learner.fit(X, y, rng=s).network) / net.variance() for s in range(40)]
+    assert np.mean(ratios) == pytest.approx(2 * (1 - 0.9**3), rel=0.1)
+
+
+def test_the_list_answers_whatever_was_imported_first():
+    import tdlab.learners.base
+
+    assert [one.name for one in tdlab.learners()] == NAMES
