@@ -23,8 +23,8 @@ from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.sos.basis import Relaxation
 from tdlab.sos.forms import Form
-from tdlab.sos.front import required_memory
 from tdlab.sos.maximize import climb
+from tdlab.sos.memory import required_memory
 from tdlab.sos.pseudo import contract, flattest_moments
 from tdlab.tensors import SymmetricTensor
 

@@ -138,7 +138,10 @@ class _Affine:
             if square <= floor:
                 break
             image = self._constraint(step)
-            length = square / float(np.vdot(step, image))
+            bend = float(np.vdot(step, image))
+            if bend <= 0.0:
+                break  # K is semidefinite: what is left of the residual lies in its kernel.
+            length = square / bend
             multiplier += length * step
             residual -= length * image
             new = float(np.vdot(residual, residual))

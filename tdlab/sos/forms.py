@@ -54,7 +54,7 @@ class Form:
         if not math.isfinite(largest):
             raise InputError("tensor: got entries that overflow, wanted finite numbers")
         # frexp's range is wider than that of a double's powers of two at the lower end.
-        unit = 2.0 ** max(math.frexp(largest)[1], -1000) if largest > 0.0 else 1.0
+        unit = 2.0 ** min(max(math.frexp(largest)[1], -1000), 1023) if largest > 0.0 else 1.0
         # An array is symmetric to 1e-8 only; averaging over permutations leaves the form unchanged.
         dense = symmetrize(array / unit)
         basis = monomials(tensor.dim, order)
@@ -66,6 +66,8 @@ class Form:
             terms = float(np.abs(tensor.weights / unit) @ norms**order)
             error += (tensor.rank + order + 3) * UNIT * terms
         norm = dense.norm() * (1.0 + 1e-12)
+        if not math.isfinite((norm + 2.0 * error) * unit):
+            raise InputError("tensor: got a norm that overflows, wanted a finite one: rescale it")
         return cls(dense, basis, coefficients, unit, norm, 1.01 * error)
 
     @property

@@ -25,32 +25,13 @@ from tdlab.sos.certificate import Certificate, CertificateStatus
 from tdlab.sos.face import Dual, face
 from tdlab.sos.forms import Form
 from tdlab.sos.maximize import maximisers
+from tdlab.sos.memory import check_memory
 from tdlab.sos.reference import solve
 from tdlab.sos.rigor import upper_bound
-from tdlab.tensors import DenseTensor, SymmetricTensor
+from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 SOLVERS = ("auto", "face", "admm", "clarabel", "scs")
 _ITERATIONS = 2000  # of FACE and ADMM together
-
-
-def required_memory(dim: int, order: int, degree: int) -> int:
-    """Bytes that `certify` needs at its peak, from the sizes alone.
-
-    Examples
-    --------
-    >>> from tdlab.sos import required_memory
-    >>> required_memory(50, 3, 4) < 512 * 2**20
-    True
-    """
-    half = degree // 2
-    size = math.comb(dim + half - 1, half)
-    moments = math.comb(dim + degree - 1, degree)
-    if order % 2 == 1:
-        size += math.comb(dim + half - 2, half - 1)
-        moments += math.comb(dim + degree - 2, degree - 1) + math.comb(dim + degree - 3, degree - 2)
-    # Measured: FACE holds 11 matrices of float64 at its peak, ADMM 14, and one of int32; a moment
-    # carries its sorted variables, their count and work arrays; the tensor is held twice.
-    return size**2 * (14 * 8 + 4) + moments * 8 * (degree + 6) + 16 * dim**order
 
 
 def certify(
@@ -86,7 +67,7 @@ def certify(
     max_seconds : float, optional
         Stops the solver; the bounds hold nevertheless.
     max_memory : int
-        Bytes; a relaxation that needs more is refused.
+        Bytes; a relaxation that needs more with this solver is refused: see `required_memory`.
     rng : Generator, int or None
         For the starts of the search.
 
@@ -119,32 +100,28 @@ def certify(
         maximizer = check_array("maximizer", maximizer, (tensor.dim,))
         if not np.any(maximizer):
             raise InputError("maximizer: got the zero vector, wanted a direction")
-    check_memory(tensor, degree, max_memory)
+        maximizer = maximizer / np.abs(maximizer).max()
+    max_bytes = check_memory(tensor, degree, max_memory, solver)
     warm_up()
     generator = np.random.default_rng(rng)
     return _Run(
-        tensor, degree, solver, tolerance, max_iterations, max_seconds, max_memory, generator
+        tensor, degree, solver, tolerance, max_iterations, max_seconds, max_bytes, generator
     ).certificate(maximizer)
 
 
 def as_tensor(tensor: SymmetricTensor | np.ndarray) -> SymmetricTensor:
     """Arrays become a `DenseTensor`, with its checks."""
+    if isinstance(tensor, Flattening4):
+        raise InputError(
+            "tensor: got a Flattening4, wanted a symmetric tensor: its form is that of "
+            "tdlab.symmetrize(matrix.reshape(n, n, n, n))"
+        )
     return tensor if isinstance(tensor, SymmetricTensor) else DenseTensor(np.asarray(tensor))
 
 
 def smallest_degree(order: int) -> int:
     """The smallest even degree whose relaxation can hold a form of this order."""
     return max(4, order + 1) if order % 2 == 1 else order
-
-
-def check_memory(tensor: SymmetricTensor, degree: int, max_memory: int) -> None:
-    """Refuse a relaxation that needs more than ``max_memory`` bytes."""
-    need = required_memory(tensor.dim, tensor.order, degree)
-    if need > max_memory:
-        raise InputError(
-            f"max_memory: got {max_memory} bytes, wanted at least {need} for degree {degree} at "
-            f"dim={tensor.dim}"
-        )
 
 
 def _check_degree(degree: int | None, order: int) -> int:
@@ -170,15 +147,15 @@ class _Run:
         tolerance: float,
         max_iterations: int | None,
         max_seconds: float | None,
-        max_memory: int,
+        max_bytes: int,
         rng: np.random.Generator,
     ) -> None:
         self.started = time.perf_counter()
-        self.form = Form.of(tensor, max_memory)
+        self.form = Form.of(tensor, max_bytes)
         self.degree, self.solver, self.tolerance = degree, solver, tolerance
         self.max_iterations, self.max_seconds, self.rng = max_iterations, max_seconds, rng
         self.left = _ITERATIONS if max_iterations is None else max_iterations
-        self.trouble = ""
+        self.trouble, self.given = "", False
         self.nit = 0
         # |T(x)| <= |T|_F: what holds before anything has been solved.
         self.upper, self.proposer = self.form.norm + self.form.error, "norm"
@@ -191,13 +168,15 @@ class _Run:
         if not np.any(form.coefficients):
             self.upper, self.lower = form.error, -form.error
             return self._finish()
+        self.given = maximizer is not None
         starts = None if maximizer is None else maximizer[None]
         points = self._search(starts)
         relaxation = Relaxation(form.dim, form.order, self.degree)
         self.size = relaxation.size
         target = form.target(relaxation)
         if self.solver in ("clarabel", "scs"):
-            self._reference(relaxation, target)
+            if self.left > 0:
+                self._reference(relaxation, target)
             return self._finish()
         matrix = relaxation.matrix(relaxation.moments(target))
         if self.solver in ("auto", "face"):
@@ -263,7 +242,8 @@ class _Run:
             self.pseudo_value = value * self.form.unit
 
     def _open(self) -> bool:
-        return self._gap() > self.tolerance and self.left > 0 and not self._expired()
+        closed = self._gap() <= self.tolerance or self._rounding()
+        return not closed and self.left > 0 and not self._expired()
 
     def _propose(
         self, relaxation: Relaxation, target: np.ndarray, dual: Dual, proposer: str
@@ -283,24 +263,39 @@ class _Run:
         largest = max(abs(self.upper), abs(self.lower))
         return (self.upper - self.lower) / largest if largest > 0.0 else 0.0
 
-    def _proved_gap(self) -> bool:
+    def _rounding(self) -> bool:
+        """Whether the bounds are as near as the rounding of the tensor's own terms allows.
+
+        Both carry that error, and a bound of the same size for what was computed from them.
+        """
+        return self.upper - self.lower <= 4.0 * self.form.error
+
+    def _limited(self) -> bool:
+        """Whether a pseudo-expectation keeps this degree from proving the lower bound."""
         if self.pseudo_value is None:
             return False
-        value = self.pseudo_value / self.form.unit
+        value = self.pseudo_value / self.form.unit - self.form.error
         # A pseudo-expectation is feasible to the accuracy of an eigensolver, not exactly.
         return value > self.lower + max(self.tolerance, 1e-7) * abs(self.lower)
 
     def _finish(self) -> Certificate:
         gap = self._gap()
-        if gap <= self.tolerance or self.size == 0:
+        if gap <= self.tolerance:
             status = CertificateStatus.CERTIFIED
             message = f"The maximum is known to a relative {gap:.1e}."
-        elif self._proved_gap():
+        elif self._rounding():
             status = CertificateStatus.GAP
             message = (
-                f"The relaxation of degree {self.degree} itself has a gap: a pseudo-expectation "
-                f"reaches {self.pseudo_value:.8g}, so no bound of this degree is below it. "
-                f"Try degree={self.degree + 2}."
+                f"The bounds differ by a relative {gap:.1e}, which is the rounding of the tensor's "
+                "own terms: they cancel. No solver and no degree does better."
+            )
+        elif self._limited():
+            status = CertificateStatus.GAP
+            message = (
+                f"A pseudo-expectation reaches {self.pseudo_value:.8g}, so no bound of degree "
+                f"{self.degree} is below it: either degree {self.degree} has a gap here (try "
+                f"degree={self.degree + 2}), or the vector found is not the maximiser ("
+                + ("leave maximizer= out)." if self.given else "try another rng).")
             )
         elif self.trouble:
             status = CertificateStatus.STOPPED

@@ -17,7 +17,8 @@ from scipy.optimize import minimize_scalar
 from tdlab.errors import InputError
 from tdlab.sos.basis import Relaxation
 from tdlab.sos.forms import Form
-from tdlab.sos.front import as_tensor, check_memory, smallest_degree
+from tdlab.sos.front import as_tensor, smallest_degree
+from tdlab.sos.memory import check_memory
 from tdlab.sos.rigor import upper_bound
 from tdlab.tensors import SymmetricTensor
 
@@ -104,8 +105,7 @@ def _flattening(
 ) -> tuple[Form, Relaxation, np.ndarray]:
     tensor = as_tensor(tensor)
     degree = smallest_degree(tensor.order)
-    check_memory(tensor, degree, max_memory)
-    form = Form.of(tensor, max_memory)
+    form = Form.of(tensor, check_memory(tensor, degree, max_memory))
     relaxation = Relaxation(form.dim, form.order, degree)
     # The element of least norm in C + L^perp is the flattening in both off-diagonal blocks.
     return form, relaxation, relaxation.matrix(relaxation.moments(form.target(relaxation)))

@@ -73,7 +73,8 @@ class DenseTensor(SymmetricTensor):
         self._array.flags.writeable = False
         self.order = array.ndim
         self.dim = array.shape[0]
-        self._norm = float(np.linalg.norm(self._array))
+        with np.errstate(over="ignore"):
+            self._norm = float(np.linalg.norm(self._array))
         self._packed: np.ndarray | None = None
         self._held: Any = None
 
@@ -106,7 +107,7 @@ class DenseTensor(SymmetricTensor):
         for first in range(0, rank, chunk):
             part = factors[first : first + chunk]
             partial = self._array.reshape(-1, self.dim) @ part.T
-            while partial.shape[0] > self.dim:
+            for _ in range(self.order - 2):
                 partial = np.einsum("ajr,rj->ar", partial.reshape(-1, self.dim, len(part)), part)
             out[first : first + chunk] = partial.T
         return out

@@ -55,6 +55,15 @@ def test_actions_agree_with_the_entries(rng, order, form):
         np.testing.assert_allclose(tensor.contract(*vectors), batch, atol=1e-10)
 
 
+@pytest.mark.parametrize("order", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("form", [0, 1])
+def test_one_dimension_has_powers_too(rng, order, form):
+    tensor = (FactoredTensor([[1.0]], [2.0], order), DenseTensor(np.full((1,) * order, 2.0)))[form]
+    factors = rng.standard_normal((5, 1))
+    np.testing.assert_allclose(tensor.mttkrp(factors), 2.0 * factors ** (order - 1))
+    np.testing.assert_allclose(tensor.evaluate(factors), 2.0 * factors[:, 0] ** order)
+
+
 @pytest.mark.parametrize("order", [2, 3, 4, 5])
 @pytest.mark.parametrize("form", [0, 1])
 def test_flattenings_are_the_reshaped_array(rng, order, form):
