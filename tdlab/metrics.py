@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tdlab.errors import InputError, check_array, check_integer, check_real
-from tdlab.networks import Activation, TwoLayerNetwork
+from tdlab.networks import Activation, HermitePolynomial, TwoLayerNetwork
 
 if TYPE_CHECKING:
     from tdlab.algorithms import Decomposition
@@ -124,6 +124,59 @@ def student_network(result: Decomposition, activation: Activation | str) -> TwoL
 def risk_ratio(teacher: TwoLayerNetwork, student: TwoLayerNetwork) -> float:
     """Exact E (f - g)^2 / Var f: 0 is perfect, 1 is the trivial predictor E f."""
     return teacher.risk(student) / teacher.variance()
+
+
+@dataclass(frozen=True)
+class Score:
+    """A predictor's risk against a target.
+
+    Attributes
+    ----------
+    ratio : float
+        E (f - g)^2 / Var f: 0 is perfect, 1 is the trivial predictor E f.
+    standard_error : float
+        Of the ratio; 0 where it is exact.
+    """
+
+    ratio: float
+    standard_error: float
+
+
+def score(
+    target: TwoLayerNetwork | HermitePolynomial,
+    predictor: Any,
+    *,
+    n: int = 20_000,
+    rng: np.random.Generator | int | None = None,
+) -> Score:
+    """The risk ratio of a predictor: exact for polynomials, on n fresh inputs for other ones.
+
+    Label noise is left out: nothing predicts it.
+
+    Parameters
+    ----------
+    target : TwoLayerNetwork or HermitePolynomial
+    predictor : TwoLayerNetwork, HermitePolynomial, or any object with ``predict``
+    n : int
+        Test inputs, where the risk is not exact.
+    rng : Generator, int or None
+        Draws them.
+
+    Examples
+    --------
+    >>> import tdlab
+    >>> net = tdlab.sample_network(4, 6, rng=0)
+    >>> X, y = net.sample(100, rng=1)
+    >>> tdlab.metrics.score(net, tdlab.learner("trivial").fit(X, y).predictor).ratio < 1.2
+    True
+    """
+    variance = target.variance()
+    if isinstance(predictor, TwoLayerNetwork | HermitePolynomial):
+        return Score(target.risk(predictor) / variance, 0.0)
+    n = check_integer("n", n, 2)
+    X = np.random.default_rng(rng).standard_normal((n, target.dim))
+    errors = (target.predict(X) - predictor.predict(X)) ** 2 / variance
+    return Score(float(errors.mean()), float(errors.std(ddof=1)) / math.sqrt(n))
 
 
 def null_risk_ratio(tensor: SymmetricTensor, student: TwoLayerNetwork) -> float:

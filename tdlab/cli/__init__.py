@@ -75,6 +75,7 @@ def invoke(arguments: list[str] | None = None) -> int:
         # The reader of our output has gone, which is its right (click makes a SystemExit of it).
         # Python would complain again when it flushes at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _refuse(f"output: {error.strerror or error}")

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING
+
 import click
-
-
-@click.command("list", short_help="List methods, ensembles or experiments.")
-@click.argument("what", type=click.Choice(["methods", "ensembles", "experiments"]))
-def command(what: str) -> None:
-    """List the methods, the ensembles or the bundled experiments."""
-    click.echo({"methods": _methods, "ensembles": _ensembles, "experiments": _experiments}[what]())
 
 
 def _methods() -> str:
@@ -21,6 +16,27 @@ def _methods() -> str:
         blocks.append(
             f"{record.name}\n"
             f"  orders     {', '.join(map(str, record.orders))}\n"
+            f"  guarantee  {record.guarantee}\n"
+            f"  cost       {record.cost}\n"
+            f"  options    {options or 'none'}\n"
+            f"  source     {record.source}"
+        )
+    return "\n".join(blocks)
+
+
+def _learners() -> str:
+    from tdlab.learners import learners
+
+    blocks = []
+    for record in learners():
+        options = ", ".join(
+            name if value is MISSING else f"{name} = {value!r}"
+            for name, value in record.options.items()
+        )
+        blocks.append(
+            f"{record.name}\n"
+            f"  kind       {'proper' if record.proper else 'improper'}\n"
+            f"  samples    {record.samples}\n"
             f"  guarantee  {record.guarantee}\n"
             f"  cost       {record.cost}\n"
             f"  options    {options or 'none'}\n"
@@ -48,3 +64,18 @@ def _experiments() -> str:
         for name, spec in specs.items()
     ]
     return text_table(["experiment", "cells", "trials", "description"], rows)
+
+
+_LISTS = {
+    "methods": _methods,
+    "learners": _learners,
+    "ensembles": _ensembles,
+    "experiments": _experiments,
+}
+
+
+@click.command("list", short_help="List methods, learners, ensembles or experiments.")
+@click.argument("what", type=click.Choice(list(_LISTS)))
+def command(what: str) -> None:
+    """List the methods, the learners, the ensembles or the bundled experiments."""
+    click.echo(_LISTS[what]())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import Any
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError
 from tdlab.lab.identity import SCHEMA_VERSION, digest
+from tdlab.learners.registry import learner_class
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,10 @@ class Problem:
         A Gaussian tensor of the norm that the planted one would have.
     dense : bool
         Methods are given the array of entries instead of the planted terms: what a user has.
+    noise : float
+        Standard deviation of the label noise, in units of that of the noiseless labels.
+    signs : str
+        Of the output weights: "positive" or "random".
     """
 
     label: str
@@ -37,6 +43,8 @@ class Problem:
     order: int
     null: bool = False
     dense: bool = False
+    noise: float = 0.0
+    signs: str = "positive"
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -48,7 +56,13 @@ class Problem:
             "null": self.null,
         }
         # Absent where it does not matter: cells stored before there was a choice still match.
-        return {**found, "dense": True} if self.dense and not self.null else found
+        if self.dense and not self.null:
+            found["dense"] = True
+        if self.noise:
+            found["noise"] = self.noise
+        if self.signs != "positive":
+            found["signs"] = self.signs
+        return found
 
 
 @dataclass(frozen=True)
@@ -63,17 +77,39 @@ class MethodChoice:
     version : int
     options : tuple of (str, value)
         All options, sorted by name, defaults included.
+    learner : bool
+        Whether it learns from samples; else it decomposes the exact tensor.
+    width : float
+        Terms that a decomposition method is asked for, in units of the rank (rounded up).
     """
 
     label: str
     name: str
     version: int
     options: tuple[tuple[str, Any], ...]
+    learner: bool = False
+    width: float = 1.0
 
     @property
     def identity(self) -> dict[str, Any]:
         """What makes it this method."""
-        return {"name": self.name, "version": self.version, "options": dict(self.options)}
+        found = {"name": self.name, "version": self.version, "options": dict(self.options)}
+        if self.learner:
+            found["learner"] = True
+        if self.width != 1.0:
+            found["width"] = self.width
+        return found
+
+    def terms(self, rank: int) -> int:
+        """Terms that are asked for where the teacher has ``rank``."""
+        # 1.1 * 30 is a little above 33.
+        return max(math.ceil(self.width * rank - 1e-9), 1)
+
+    def answers(self, samples: int | None) -> bool:
+        """Whether it works from that many samples, or from the exact tensor (None)."""
+        if not self.learner:
+            return samples is None
+        return learner_class(self.name).needs_samples == (samples is not None)
 
 
 @dataclass(frozen=True)
@@ -146,11 +182,13 @@ class Cell:
     @property
     def supported(self) -> bool:
         """Whether the method accepts this order and rank at all."""
+        if self.method.learner:
+            return True
         method = get_method(self.method.name, dict(self.method.options))
         if self.problem.order not in method.orders:
             return False
         limit = method.limit(self.dim, self.problem.order)
-        return limit is None or self.rank <= limit
+        return limit is None or self.method.terms(self.rank) <= limit
 
 
 def cell_from(identity: Mapping[str, Any]) -> Cell:
@@ -172,7 +210,14 @@ def cell_from(identity: Mapping[str, Any]) -> Cell:
             identity["dim"],
             identity["rank"],
             identity["n"],
-            MethodChoice(method["name"], method["name"], method["version"], options),
+            MethodChoice(
+                method["name"],
+                method["name"],
+                method["version"],
+                options,
+                method.get("learner", False),
+                method.get("width", 1.0),
+            ),
             identity["seed"],
             identity["time_limit"],
         )

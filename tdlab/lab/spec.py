@@ -18,26 +18,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tdlab.algorithms.registry import get_method
+import numpy as np
+
+from tdlab.algorithms.registry import get_method, method_names
 from tdlab.errors import InputError, check_choice, check_integer, check_real
+from tdlab.lab.axes import ranks_at, samples_at
 from tdlab.lab.cells import Cell, MethodChoice, Problem
+from tdlab.learners.base import Learner
+from tdlab.learners.registry import learner, learner_names, told_options
 from tdlab.networks.activation import Activation
 from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
-from tdlab.theory import r_id
+from tdlab.networks.sampling import SIGNS
+from tdlab.networks.two_layer import TwoLayerNetwork
 
 MAX_TRIALS = 10**8
 _MAX_CELLS = 10**6
 _MAX_DIM = 10**6
-_MAX_RANK = 10**9
-_MAX_STEPS = 10**4
 
 _SPEC_KEYS = ("name", "description", "seed", "trials", "time_limit", "problem", "method")
 _PROBLEM_KEYS = (
     "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
-    "dense",
+    "dense", "signs",
 )  # fmt: skip
-_RANGE_KEYS = ("from", "to", "steps", "unit")
-_UNITS = ("d", "d^1.5", "r_id")
+_ANY_TEACHER: dict[str, Any] = {
+    "rank": 1,
+    "activation": "x",
+    "teacher": TwoLayerNetwork(np.ones((1, 1)), activation="x"),
+}
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> 
     methods = _methods(file, _tables(file, table, "method"))
     cells: dict[str, Cell] = {}
     labels: dict[str, dict[str, Any]] = {}
+    answered: set[MethodChoice] = set()
     for where, problem_table in _tables(file, table, "problem"):
         problem, points = _problem(file, where, problem_table)
         if labels.setdefault(problem.label, problem.identity) != problem.identity:
@@ -154,22 +162,31 @@ def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> 
         if problem_table.get("null", False):
             twin = dataclasses.replace(problem, label=f"{problem.label}/null", null=True)
             problems.append(twin)
-        size = len(problems) * len(points) * len(methods)
+        own = [each for each in methods if each.answers(points[0][2])]
+        answered.update(own)
+        size = len(problems) * len(points) * len(own)
         if (len(cells) + size) > _MAX_CELLS or (len(cells) + size) * trials > MAX_TRIALS:
             raise InputError(
                 f"{file}: {where}: got {len(cells) + size} cells of {trials} trials, wanted at "
                 f"most {_MAX_CELLS} cells and {MAX_TRIALS} trials"
             )
         for each in problems:
-            for dim, rank in points:
-                for method in methods:
-                    cell = Cell(each, dim, rank, None, method, seed, time_limit)
+            for dim, rank, n in points:
+                for method in own:
+                    cell = Cell(each, dim, rank, n, method, seed, time_limit)
                     known = cells.setdefault(cell.digest, cell)
                     if known.problem.label != each.label:
                         raise InputError(
                             f"{file}: {where}: got problem {known.problem.label!r} again as "
                             f"{each.label!r} at dim {dim}, rank {rank}, wanted one label"
                         )
+    for method in methods:
+        if method not in answered:
+            wanted = "samples = [...]" if method.learner else "samples = 'exact'"
+            raise InputError(
+                f"{file}: method: got '{method.name}' and no problem that it takes, wanted one "
+                f"with {wanted}"
+            )
     if not any(cell.supported for cell in cells.values()):
         names = ", ".join(sorted({method.label for method in methods}))
         orders = ", ".join(sorted({str(cell.problem.order) for cell in cells.values()}))
@@ -182,8 +199,8 @@ def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> 
 
 def _problem(
     file: str, where: str, table: Mapping[str, Any]
-) -> tuple[Problem, list[tuple[int, int]]]:
-    """The problem of one table, and its points (dim, rank)."""
+) -> tuple[Problem, list[tuple[int, int, int | None]]]:
+    """The problem of one table, and its points (dim, rank, samples)."""
     _check_keys(file, where, table, _PROBLEM_KEYS)
     for key in ("activation", "ensemble", "dims", "ranks"):
         if key not in table:
@@ -203,12 +220,10 @@ def _problem(
                 f"order: got {order}, wanted a degree in which {text!r} has a Hermite component"
             )
         samples = table.get("samples", "exact")
-        if samples != "exact":
-            raise InputError(f"samples: got {samples!r}, wanted 'exact'")
-        if check_real("noise", table.get("noise", 0.0), 0.0) != 0.0:
-            raise InputError(
-                f"noise: got {table['noise']!r}, wanted 0: the exact tensor averages noise out"
-            )
+        noise = check_real("noise", table.get("noise", 0.0), 0.0)
+        if noise and samples == "exact":
+            raise InputError(f"noise: got {noise}, wanted 0: the exact tensor averages noise out")
+        signs = check_choice("signs", table.get("signs", "positive"), SIGNS)
         for key in ("null", "dense"):
             if not isinstance(table.get(key, False), bool):
                 raise InputError(f"{key}: got {table[key]!r}, wanted true or false")
@@ -220,51 +235,26 @@ def _problem(
     dims = table["dims"]
     if not isinstance(dims, list) or not dims:
         raise InputError(f"{what}.dims: got {dims!r}, wanted a list of integers")
-    points: list[tuple[int, int]] = []
+    points: list[tuple[int, int, int | None]] = []
     for dim in dims:
         dim = check_integer(f"{what}.dims", dim, 2)
         if dim > _MAX_DIM:
             raise InputError(f"{what}.dims: got {dim}, wanted at most {_MAX_DIM}")
-        for rank in _ranks(f"{what}.ranks", table["ranks"], dim, order):
+        for rank in ranks_at(f"{what}.ranks", table["ranks"], dim, order):
             with _within(what):
                 check_ensemble_size(ensemble, dim, rank)
-            points.append((dim, rank))
-    dense = table.get("dense", False)
-    return Problem(label, activation.coefficients, ensemble.name, order, dense=dense), points
-
-
-def _ranks(what: str, value: Any, dim: int, order: int) -> list[int]:
-    """Ranks at one dimension, ascending and distinct."""
-    if isinstance(value, list) and value:
-        ranks = {check_integer(what, rank, 1) for rank in value}
-    elif isinstance(value, dict):
-        _check_keys(what, "", value, _RANGE_KEYS)
-        for key in ("from", "to", "steps"):
-            if key not in value:
-                raise InputError(f"{what}: got no key {key!r}, wanted from, to and steps")
-        low = check_real(f"{what}.from", value["from"], 0.0)
-        high = check_real(f"{what}.to", value["to"], low)
-        steps = check_integer(f"{what}.steps", value["steps"], 1)
-        if steps > _MAX_STEPS:
-            raise InputError(f"{what}.steps: got {steps}, wanted at most {_MAX_STEPS}")
-        unit = 1.0
-        if "unit" in value:
-            name = check_choice(f"{what}.unit", value["unit"], _UNITS)
-            unit = {"d": float(dim), "d^1.5": dim**1.5, "r_id": r_id(dim, order)}[name]
-        step = (high - low) / max(steps - 1, 1)
-        points = [(low + i * step) * unit for i in range(steps)]
-        # Half a rank rounds to even: 2.5 gives 2.
-        ranks = {round(min(point, 2.0 * _MAX_RANK)) for point in points}
-        if min(ranks) < 1:
-            raise InputError(f"{what}: got rank {min(ranks)} at dim {dim}, wanted ranks >= 1")
-    else:
-        raise InputError(
-            f"{what}: got {value!r}, wanted a list of integers or "
-            "{from, to, steps, unit = 'd' | 'd^1.5' | 'r_id'}"
-        )
-    if max(ranks) > _MAX_RANK:
-        raise InputError(f"{what}: got {max(ranks)}, wanted at most {_MAX_RANK}")
-    return sorted(ranks)
+            for n in samples_at(f"{what}.samples", samples, dim, rank, activation.degree):
+                points.append((dim, rank, n))
+    problem = Problem(
+        label,
+        activation.coefficients,
+        ensemble.name,
+        order,
+        dense=table.get("dense", False),
+        noise=noise,
+        signs=signs,
+    )
+    return problem, points
 
 
 def _methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[MethodChoice]:
@@ -273,26 +263,48 @@ def _methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[Met
     for where, table in tables:
         if "name" not in table:
             raise InputError(f"{file}: {where}: got no key 'name', wanted a method's name")
-        options = {key: value for key, value in table.items() if key != "name"}
         with _within(f"{file}: {where}"):
-            method = get_method(table["name"], options)
-        values = {f.name: getattr(method, f.name) for f in dataclasses.fields(method)}  # type: ignore[arg-type]
-        choice = MethodChoice(
-            method.name, method.name, method.version, tuple(sorted(values.items()))
-        )
+            choice, cls = _choice(table)
         if any(choice == other for _, other, _ in found):
-            raise InputError(f"{file}: {where}: got '{method.name}' with the same options twice")
-        found.append((where, choice, type(method)))
+            raise InputError(f"{file}: {where}: got '{choice.name}' with the same options twice")
+        found.append((where, choice, cls))
     names = [choice.name for _, choice, _ in found]
     labelled = []
     for _, choice, cls in found:
         if names.count(choice.name) > 1:
             defaults = {f.name: f.default for f in dataclasses.fields(cls)}
             own = [f"{k}={v}" for k, v in choice.options if defaults[k] != v]
+            if choice.width != 1.0:
+                own.append(f"width={choice.width:g}")
             if own:
                 choice = dataclasses.replace(choice, label=f"{choice.name}({', '.join(own)})")
         labelled.append(choice)
     return labelled
+
+
+def _choice(table: Mapping[str, Any]) -> tuple[MethodChoice, Any]:
+    """What one [[method]] table asks for, and its class."""
+    name = check_choice("method", table["name"], [*method_names(), *learner_names()])
+    options = {key: value for key, value in table.items() if key != "name"}
+    if name in method_names():
+        width = check_real("width", options.pop("width", 1.0), 0.0)
+        if width == 0.0:
+            raise InputError("width: got 0, wanted a number > 0")
+        made: Any = get_method(name, options)
+        told: set[str] = set()
+    else:
+        # A trial tells the learner these of its teacher; here they only let it be made.
+        facts = told_options(name, **_ANY_TEACHER)
+        told, width = set(facts), 1.0
+        for key in told & set(options):
+            raise InputError(f"learner '{name}': got option {key!r}, which a trial tells it")
+        made = learner(name, **options, **facts)
+    values = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.name not in told}
+    learns = isinstance(made, Learner)
+    choice = MethodChoice(
+        name, name, made.version, tuple(sorted(values.items())), learner=learns, width=width
+    )
+    return choice, type(made)
 
 
 def _tables(file: str, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:

@@ -51,6 +51,13 @@ class Task:
     time_limit : float
     device : str
         Where the tensor computes: "cpu" with NumPy, anything else with torch.
+    samples : int or None
+        None for the exact tensor.
+    noise : float
+    signs : str
+    learner : bool
+    terms : int
+        Asked of a decomposition method; 0 for the rank.
     """
 
     coefficients: tuple[float, ...]
@@ -68,6 +75,11 @@ class Task:
     index: int
     time_limit: float
     device: str = "cpu"
+    samples: int | None = None
+    noise: float = 0.0
+    signs: str = "positive"
+    learner: bool = False
+    terms: int = 0
 
     @classmethod
     def of(cls, cell: Cell, index: int, device: str = "cpu") -> Task:
@@ -88,6 +100,11 @@ class Task:
             index=index,
             time_limit=cell.time_limit,
             device=device,
+            samples=cell.samples,
+            noise=cell.problem.noise,
+            signs=cell.problem.signs,
+            learner=cell.method.learner,
+            terms=cell.method.terms(cell.rank),
         )
 
 
@@ -123,11 +140,21 @@ class TrialResult:
     pid: int = field(default=0, compare=False)
 
 
-def run_trial(task: Task, observe: Callable[[Decomposition], None] | None = None) -> TrialResult:
-    """Run one trial in this process; ``observe`` sees what the method returned.
+def run_trial(task: Task, observe: Callable[[Any], None] | None = None) -> TrialResult:
+    """Run one trial in this process; ``observe`` sees what the method or learner returned.
 
     Exceptions of the mathematics propagate: the worker records them as outcome ``error``.
     """
+    if task.learner:
+        from tdlab.lab.learning import run_learning_trial
+
+        return run_learning_trial(task, observe)
+    return _run_decomposition_trial(task, observe)
+
+
+def _run_decomposition_trial(
+    task: Task, observe: Callable[[Decomposition], None] | None
+) -> TrialResult:
     from tdlab.algorithms import decompose
     from tdlab.algorithms.base import Status
     from tdlab.metrics import directions, match, null_risk_ratio, risk_ratio, student_network
@@ -139,7 +166,12 @@ def run_trial(task: Task, observe: Callable[[Decomposition], None] | None = None
     method_rng = stream(task.seed, (task.instance_digest, task.method_digest), task.index)
     activation = Activation(task.coefficients)
     network = sample_network(
-        task.dim, task.rank, activation=activation, ensemble=task.ensemble, rng=instance_rng
+        task.dim,
+        task.rank,
+        activation=activation,
+        ensemble=task.ensemble,
+        signs=task.signs,
+        rng=instance_rng,
     )
     tensor: SymmetricTensor = network.hermite_tensor(task.order)
     if task.null:
@@ -151,7 +183,7 @@ def run_trial(task: Task, observe: Callable[[Decomposition], None] | None = None
     left = max(task.time_limit - (time.perf_counter() - started), 0.0)
     result = decompose(
         tensor,
-        task.rank,
+        task.terms or task.rank,
         method=task.method,
         rng=method_rng,
         noise=0.0,

@@ -87,6 +87,8 @@ class Learner(ABC):
         Raised when results change.
     samples : str
         How many it needs, in words.
+    needs_samples : bool
+        Whether it looks at them at all: a control that is told the teacher does not.
     guarantee, cost, source : str
     """
 
@@ -94,6 +96,7 @@ class Learner(ABC):
     proper: ClassVar[bool]
     version: ClassVar[int]
     samples: ClassVar[str]
+    needs_samples: ClassVar[bool] = True
     guarantee: ClassVar[str]
     cost: ClassVar[str]
     source: ClassVar[str]

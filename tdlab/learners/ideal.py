@@ -40,6 +40,7 @@ class Ideal(Learner):
     proper = True
     version = 1
     samples = "none: it is told the teacher"
+    needs_samples = False
     guarantee = "rows of the stated cosine"
     cost = "O(r d)"
     source = "a control, not a learner"

@@ -127,3 +127,9 @@ def _load(name: str) -> Any:
 def learner_class(name: str) -> Any:
     """The class of that name; `InputError` with the known ones otherwise."""
     return _load(check_choice("learner", name, learner_names()))
+
+
+def told_options(name: str, **facts: Any) -> dict[str, Any]:
+    """Those facts of the teacher (rank, activation, teacher) that the learner takes as options."""
+    fields = {f.name for f in dataclasses.fields(learner_class(name))}
+    return {key: value for key, value in facts.items() if key in fields}

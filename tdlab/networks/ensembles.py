@@ -42,17 +42,22 @@ def sphere(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def isotropic(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
-    """Unit rows with sum_i w_i = 0 and sum_i w_i w_i^T = (rank/dim) I, both to 1e-12.
+def isotropic(
+    dim: int, rank: int, rng: np.random.Generator, outputs: np.ndarray | None = None
+) -> np.ndarray:
+    """Unit rows with sum_i a_i w_i = 0 and sum_i w_i w_i^T = (rank/dim) I, both to 1e-12.
+
+    a_i = +-1 are the output weights, 1 if not given.
 
     From Gaussian rows, alternate {centre; whiten; normalise rows}, which converges linearly and
     slowly only as rank approaches dim + 1. A draw that has not converged after 2000 sweeps
     (possible only near that edge) is replaced.
     """
+    signs = np.ones((rank, 1)) if outputs is None else outputs[:, None]
     for _ in range(_MAX_DRAWS):
         rows = rng.standard_normal((rank, dim))
         for _ in range(_MAX_SWEEPS):
-            rows -= rows.mean(axis=0)
+            rows -= signs * (signs * rows).mean(axis=0)
             # rows (rows^T rows)^{-1/2} is the orthogonal polar factor, from the thin SVD.
             left, _, right = np.linalg.svd(rows, full_matrices=False)
             rows = np.sqrt(rank / dim) * (left @ right)

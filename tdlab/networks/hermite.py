@@ -314,7 +314,10 @@ class HermitePolynomial:
 
 
 def gaussian_polynomial(
-    dim: int, energies: Sequence[float], *, rng: np.random.Generator | int | None = None
+    dim: int,
+    energies: Sequence[float] | np.ndarray,
+    *,
+    rng: np.random.Generator | int | None = None,
 ) -> HermitePolynomial:
     """The null target: a polynomial without structure, of stated energy in each degree.
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tdlab.errors import check_integer
+from tdlab.errors import check_choice, check_integer
 from tdlab.networks.activation import Activation
-from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
+from tdlab.networks.ensembles import check_ensemble_size, get_ensemble, isotropic
 from tdlab.networks.two_layer import TwoLayerNetwork
+
+SIGNS = ("positive", "random")
 
 
 def sample_network(
@@ -16,9 +18,10 @@ def sample_network(
     activation: str | Activation | tuple[float, ...] | list[float] = "x**3",
     ensemble: str = "isotropic",
     *,
+    signs: str = "positive",
     rng: np.random.Generator | int | None = None,
 ) -> TwoLayerNetwork:
-    """Draw a network of ``rank`` unit-norm hidden units with output weights 1.
+    """Draw a network of ``rank`` unit-norm hidden units with output weights 1, or +-1.
 
     Parameters
     ----------
@@ -29,6 +32,9 @@ def sample_network(
     activation : str, sequence of coefficients, or Activation
     ensemble : str
         ``"isotropic"`` or ``"sphere"``; see `tdlab.networks.ensembles`.
+    signs : str
+        Of the output weights: "positive" (all 1) or "random". ``"isotropic"`` weights are then
+        centred with their signs, so that no linear function of the inputs is leaked.
     rng : Generator, int or None
 
     Raises
@@ -48,4 +54,12 @@ def sample_network(
     parsed = Activation.parse(activation)
     law = get_ensemble(ensemble)
     check_ensemble_size(law, dim, rank)
-    return TwoLayerNetwork(law.draw(dim, rank, np.random.default_rng(rng)), activation=parsed)
+    generator = np.random.default_rng(rng)
+    if check_choice("signs", signs, SIGNS) == "positive":
+        return TwoLayerNetwork(law.draw(dim, rank, generator), activation=parsed)
+    outputs = generator.choice([-1.0, 1.0], rank)
+    if law.draw is isotropic:
+        rows = isotropic(dim, rank, generator, outputs)
+    else:
+        rows = law.draw(dim, rank, generator)
+    return TwoLayerNetwork(rows, outputs, parsed)

@@ -226,3 +226,16 @@ def test_bad_networks_are_refused(rng):
         net.hermite_tensor(4)
     with pytest.raises(InputError, match="noise: got -1"):
         net.sample(3, noise=-1, rng=0)
+
+
+@pytest.mark.parametrize("ensemble", ["isotropic", "sphere"])
+def test_signed_outputs(ensemble):
+    net = tdlab.sample_network(7, 20, "x**3", ensemble, signs="random", rng=3)
+    assert set(net.output_weights) == {-1.0, 1.0}
+    np.testing.assert_allclose(np.linalg.norm(net.weights, axis=1), 1.0, atol=1e-10)
+    if ensemble == "isotropic":
+        np.testing.assert_allclose(net.output_weights @ net.weights, 0.0, atol=1e-10)
+        np.testing.assert_allclose(net.weights.T @ net.weights, 20 / 7 * np.eye(7), atol=1e-10)
+        assert net.hermite_energies()[1] < 1e-10 * net.variance()
+    with pytest.raises(tdlab.InputError, match="signs"):
+        tdlab.sample_network(3, 6, signs="both")
