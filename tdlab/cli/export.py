@@ -22,6 +22,7 @@ def command(store: Path, kind: str, output: Path | None) -> None:
     """
     import sys
 
+    from tdlab.cli.signals import tidily
     from tdlab.errors import InputError
     from tdlab.lab.export import write_csv, write_file
     from tdlab.lab.store import open_store
@@ -32,4 +33,5 @@ def command(store: Path, kind: str, output: Path | None) -> None:
         if output is None:
             write_csv(reader, sys.stdout)
         else:
-            write_file(reader, output, kind)
+            with tidily():
+                write_file(reader, output, kind)

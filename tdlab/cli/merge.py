@@ -16,9 +16,12 @@ def command(out: Path, stores: tuple[Path, ...]) -> None:
     Trials that several stores have must agree: then one is kept, else nothing is written and the
     trial is named. OUT is replaced when the union is whole.
     """
+    from tdlab.cli.signals import tidily
     from tdlab.lab.merge import merge
 
-    with merge(out, stores) as result:
+    with tidily():
+        result = merge(out, stores)
+    with result:
         counts = result.counts()
     done = sum(cell.done for cell in counts)
     left = sum(max(cell.target - cell.done, 0) for cell in counts)

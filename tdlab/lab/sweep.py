@@ -102,26 +102,26 @@ def run(
     if device != "cpu":
         torch_array(np.zeros(1), device)  # refuses what is not there before anything is written
 
-    with StoreWriter(path) as writer:
+    # Signals first: from here on one of them ends the run between two commits.
+    with _signals() as received, StoreWriter(path) as writer:
         ids = writer.begin(spec, workers, device, shard)
         flags = writer.stored(ids, spec.trials)
         if shard:
             shard.skip_others(spec.cells, flags)
         todo = len(ids) * spec.trials - sum(flag.count(1) for flag in flags)
         if todo:
-            with _signals() as received:
-                ended = _run_missing(
-                    writer,
-                    spec,
-                    ids,
-                    flags,
-                    min(workers, todo),
-                    stop_at,
-                    device,
-                    received,
-                    progress,
-                    todo,
-                )
+            ended = _run_missing(
+                writer,
+                spec,
+                ids,
+                flags,
+                min(workers, todo),
+                stop_at,
+                device,
+                received,
+                progress,
+                todo,
+            )
             writer.finish(ended)
             if ended == "interrupted":
                 raise Interrupted
