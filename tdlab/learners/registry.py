@@ -21,6 +21,8 @@ _BUILT_IN = {
     "ideal": "tdlab.learners.ideal:Ideal",
     "kernel-ridge": "tdlab.learners.kernel_ridge:KernelRidge",
     "linear": "tdlab.learners.linear:Linear",
+    "moment-predictor": "tdlab.learners.moment_predictor:MomentPredictor",
+    "moments-decompose": "tdlab.learners.moments_decompose:MomentsDecompose",
     "norm-trivial": "tdlab.learners.trivial:NormTrivial",
     "polynomial-regression": "tdlab.learners.polynomial_regression:PolynomialRegression",
     "trivial": "tdlab.learners.trivial:Trivial",

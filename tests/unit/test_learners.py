@@ -225,3 +225,90 @@ def test_the_list_answers_whatever_was_imported_first():
     import tdlab.learners.base
 
     assert [one.name for one in tdlab.learners()] == NAMES
+
+
+def test_moment_predictor_is_the_average_and_shrinks_as_its_error_asks():
+    net = tdlab.sample_network(6, 10, "He3", rng=0)
+    X, y = net.sample(500, rng=1)
+    fit = tdlab.learner("moment-predictor", shrink=False).fit(X, y)
+    features = hermite_basis(6, 3).features(X)
+    averages = features.T @ (y - y.mean()) / 500
+    np.testing.assert_allclose(fit.predictor.coefficients[1:], averages[1:], atol=1e-10)
+    # Over draws: the mean shrinkage of degree 3 is 1/(1 + e) with e of the exact error law.
+    d, p3 = 6, math.comb(8, 3)
+    kappa = (d + 6) * (d**2 + 15 * d + 38) / (d * (d + 1) * (d + 2))
+    error = (kappa * p3 - 1) / 500
+    found, ratios = [], []
+    for seed in range(60):
+        X, y = net.sample(500, rng=100 + seed)
+        shrunk = tdlab.learner("moment-predictor").fit(X, y)
+        found.append(dict(shrunk.chosen)["shrinkage of degree 3"])
+        ratios.append(net.risk(shrunk.predictor) / net.variance())
+    assert np.mean(found) == pytest.approx(1 / (1 + error), rel=0.15)
+    raw = [
+        net.risk(
+            tdlab.learner("moment-predictor", shrink=False).fit(*net.sample(500, rng=s)).predictor
+        )
+        for s in range(100, 130)
+    ]
+    assert np.mean(ratios) < 0.9 * np.mean(raw) / net.variance()
+
+
+def test_residualising_helps_where_low_degrees_are_large():
+    net = tdlab.sample_network(6, 10, "x**3", "sphere", rng=0)
+    X, y = net.sample(400, rng=1)
+    plain, linear = (
+        net.risk(tdlab.learner("moment-predictor", residualise=j).fit(X, y).predictor)
+        for j in (0, 1)
+    )
+    assert linear < 0.7 * plain
+
+
+@pytest.mark.parametrize("tensor", ["auto", "least-squares", "moments"])
+def test_moments_decompose_recovers_weights_and_predicts(tensor):
+    net = tdlab.sample_network(7, 10, "x**3", rng=3)
+    n = 150 if tensor != "moments" else 60_000
+    X, y = net.sample(n, rng=1)
+    fit = tdlab.learner("moments-decompose", rank=10, activation="x**3", tensor=tensor).fit(
+        X, y, rng=0
+    )
+    assert fit.network.rank == 10 and fit.status == "converged"
+    assert tdlab.match(fit.network.weights, net.weights).recovered == 1.0
+    assert net.risk(fit.network) / net.variance() < 1e-10
+    assert dict(fit.chosen)["tensor"] == ("moment" if tensor == "moments" else "least-squares")
+
+
+def test_moments_decompose_with_noise_mixtures_and_even_degrees():
+    for activation, n, noise in (
+        ("x**3 + x", 800, 0.1),
+        ("x**4", 800, 0.0),
+        ("He3 + He2", 800, 0.0),
+    ):
+        net = tdlab.sample_network(5, 6, activation, rng=4)
+        X, y = net.sample(n, noise * math.sqrt(net.variance()), rng=1)
+        fit = tdlab.learner("moments-decompose", rank=6, activation=activation).fit(X, y, rng=0)
+        order = 4 if activation == "x**4" else 3
+        assert tdlab.match(fit.network.weights, net.weights, order=order).recovered == 1.0, (
+            activation
+        )
+        assert net.risk(fit.network) / net.variance() < max(noise**2 * 0.2, 1e-9)
+
+
+def test_far_too_few_samples_do_not_pass_for_recovery():
+    net = tdlab.sample_network(8, 12, "x**3", rng=0)
+    X, y = net.sample(40, rng=1)
+    fit = tdlab.learner("moments-decompose", rank=12, activation="x**3").fit(X, y, rng=0)
+    assert tdlab.match(fit.network.weights, net.weights).recovered < 0.5
+    with pytest.raises(InputError, match="order"):
+        tdlab.learner("moments-decompose", rank=3, activation="x")
+
+
+def test_isotropic_weights_at_the_edge_are_a_trap():
+    # r = d + 2: two orthogonal regular simplices, whose rows move by any +-u with T unchanged.
+    net = tdlab.sample_network(6, 8, "x**3", rng=3)
+    X, y = net.sample(400, rng=1)
+    fit = tdlab.learner("moments-decompose", rank=8, activation="x**3", method="lm").fit(
+        X, y, rng=0
+    )
+    assert net.risk(fit.network) / net.variance() < 1e-10
+    assert tdlab.match(fit.network.weights, net.weights).recovered < 1.0
