@@ -36,7 +36,8 @@ def refine(
     squared : float
         Squared relative residual.
     """
-    rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    norms = np.linalg.norm(rows, axis=1)
+    rows = rows[norms > 0.0] / norms[norms > 0.0, None]
     fitted = fit_weights(tensor, rows)
     scale = tensor.norm() / np.sqrt(len(rows))
     # A coefficient of zero is a stationary point of its row: keep every row alive.
@@ -44,6 +45,8 @@ def refine(
     start = rows * (np.where(fitted < 0.0, -1.0, 1.0) * sizes)[:, None]
     rows, squared = descend(tensor, scale, start, [], budget, iterations, cg_steps)
     norms = np.linalg.norm(rows, axis=1)
+    # Where there is nothing left to fit a row may vanish: then there are fewer terms.
+    rows, norms = rows[norms > 0.0], norms[norms > 0.0]
     return rows / norms[:, None], scale * norms**3, squared
 
 

@@ -73,12 +73,15 @@ def precondition(tensor: SymmetricTensor, centred: bool = True) -> Frame:
 
     Eigenvalues below 1e-3 of the mean (directions that hold no component) are raised to it.
     """
+    if tensor.dim == 1:
+        # A number has no directions to balance, and M = T^2 - T^2.
+        return plain(tensor)
     trace = mode_trace(tensor)
     matrix = mode_gram(tensor)
     if centred:
         matrix = matrix - np.outer(trace, trace) / tensor.dim
     values, vectors = np.linalg.eigh(matrix)
-    scale = np.abs(values).mean()
+    scale = np.abs(values).mean() or 1.0
     roots = np.sqrt(np.maximum(values / scale, _SMALLEST))
     turned = tensor.rotate((vectors / roots) @ vectors.T)
     return Frame(turned, mode_trace(turned), (vectors * roots) @ vectors.T)

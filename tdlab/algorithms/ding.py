@@ -69,8 +69,8 @@ class Ding:
         return dim if self.form == "preconditioned" else max(dim // 3, 1)
 
     def limit(self, dim: int, order: int) -> int:
-        """The dimension of harmonic cubic forms, C(d+2, 3) - d; 0 beyond d = 40."""
-        return math.comb(dim + 2, 3) - dim - 1 if dim <= _LARGEST else 0
+        """One less than the dimension of harmonic cubic forms, C(d+2, 3) - d; 0 beyond d = 40."""
+        return max(math.comb(dim + 2, 3) - dim - 1, 0) if dim <= _LARGEST else 0
 
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget

@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any, cast
 
 import numpy as np
+from scipy.sparse.linalg import ArpackError
 
 from tdlab import _kernels
 from tdlab.algorithms._noise import residual_under, settle
@@ -111,7 +112,7 @@ def decompose(
         return dataclasses.replace(unit, weights=unit.weights * norm, seconds=budget.seconds)
     try:
         result = method.run(tensor, rank, rng=generator, budget=budget)
-    except np.linalg.LinAlgError as error:
+    except (np.linalg.LinAlgError, ArpackError) as error:
         return finish(
             method,
             tensor,

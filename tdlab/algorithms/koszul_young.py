@@ -66,7 +66,7 @@ class KoszulYoung:
         return max((largest_rank(dim, p) for p in self._degrees(dim)), default=0)
 
     def limit(self, dim: int, order: int) -> int:
-        """Beyond the inequality the kernel has only trivial elements; 0 where 2p + 1 > dim."""
+        """Beyond the inequality the kernel has only trivial elements; 0 below dimension 2p + 1."""
         return self.reach(dim, order)
 
     def _degrees(self, dim: int) -> tuple[int, ...]:

@@ -18,12 +18,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms._candidates import distinct, power_steps, random_units
+from tdlab.algorithms._candidates import distinct, power_steps, random_units, unit
 from tdlab.algorithms._descent import CERTAIN, Descent, Effort, Target
 from tdlab.algorithms._precondition import plain, precondition
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.arrays import to_numpy
 from tdlab.tensors.residual import deflate
 
 _SAME = 0.85
@@ -145,7 +146,7 @@ class Pipe:
         # A coefficient of zero is a stationary point of its row: keep every row alive.
         sizes = np.cbrt(np.clip(np.abs(fitted) / target.scale, 1e-3, 1e3))
         start = rows * (np.where(fitted < 0.0, -1.0, 1.0) * sizes)[:, None]
-        descent = Descent(target, start, Effort(budget, 4 * self.polish + 201))
+        descent = Descent(target, tensor.lift(start), Effort(budget, 4 * self.polish + 201))
         recent: list[float] = []
         for _ in range(4 * self.polish):
             recent.append(descent.residual_sq)
@@ -156,8 +157,8 @@ class Pipe:
             descent.step(0.0, self.cg_steps, 1e-2, single=True, floor=1e-6)
         if len(rows) == rank and descent.residual_sq < 1e-4:
             descent.polish()
-        norms = np.linalg.norm(descent.rows, axis=1)
-        return descent.rows / norms[:, None], target.weights(descent.rows), descent.residual_sq
+        found, weights = to_numpy(descent.rows), to_numpy(target.weights(descent.rows))
+        return unit(found), weights, descent.residual_sq
 
 
 _INEXACT = (

@@ -92,6 +92,8 @@ class Power:
             )
             values = rest.evaluate(rows)
             new = rows[distinct(rows, values, _SAME, -(-need // 2))]
+            # Where nothing is left, steps end at zero.
+            new = new[new.any(axis=1)]
             found = np.vstack([found, new])
             weights = fit_weights(tensor, found)
             history.append(float(values.max()) / tensor.norm())

@@ -127,7 +127,11 @@ def _definite_contraction(tensor: SymmetricTensor) -> np.ndarray:
     for _ in range(_ROUNDS):
         # min |points' c|^2 over c >= 0, up to scale: the row of ones pulls sum c to 1.
         system = np.vstack([points.T / scale, np.ones(len(points))])
-        shares = nnls(system, np.append(np.zeros(dim), 1.0))[0]
+        try:
+            shares = nnls(system, np.append(np.zeros(dim), 1.0))[0]
+        except RuntimeError:
+            # Its active sets can cycle on nearly dependent cuts: keep the best contraction so far.
+            break
         nearest = points.T @ shares
         size = float(np.linalg.norm(nearest))
         if size <= 1e-12 * scale:

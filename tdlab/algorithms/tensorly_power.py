@@ -76,7 +76,8 @@ class TensorlyPower:
                 rows.append(np.asarray(row))
                 weights.append(norm * float(weight))
                 history.append(float(np.linalg.norm(rest)))
-                if budget.expired:
+                # Of nothing, the peer's power steps divide by zero.
+                if budget.expired or history[-1] == 0.0:
                     break
         finally:
             np.random.set_state(state)  # noqa: NPY002
