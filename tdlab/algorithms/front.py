@@ -104,8 +104,9 @@ def decompose(
             status=Status.UNSUPPORTED,
             message=reason,
         )
-    if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
-        # Methods multiply several entries; at unit norm none of that overflows.
+    if not (PLAIN_NORM < norm < 1 / PLAIN_NORM or isinstance(tensor, Flattening4)):
+        # Methods multiply several entries; at unit norm none of that overflows. The terms of a
+        # `Flattening4` have coefficient 1, which another unit would not keep.
         unit = decompose(
             scaled(tensor, 1.0 / norm), rank, method, rng=generator, noise=noise, max_seconds=limit
         )
@@ -155,12 +156,10 @@ def checked_norm(tensor: SymmetricTensor | Flattening4) -> float:
     return norm
 
 
-def scaled(tensor: SymmetricTensor, factor: float) -> SymmetricTensor | Flattening4:
+def scaled(tensor: SymmetricTensor, factor: float) -> SymmetricTensor:
     """The tensor times a number."""
     if isinstance(tensor, FactoredTensor):
         return tensor._like(tensor.components, tensor.weights * factor)
-    if isinstance(tensor, Flattening4):
-        return Flattening4(tensor.matrix * factor)
     return DenseTensor._trusted(tensor.dense(max_bytes=2**62) * factor)
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -118,7 +117,7 @@ def estimate_rank(
     if norm == 0.0:
         return RankEstimate(None, 0.0, "", "The tensor is zero: it has no terms.")
     if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
-        tensor = cast(SymmetricTensor, scaled(tensor, 1.0 / norm))
+        tensor = scaled(tensor, 1.0 / norm)
     generator = np.random.default_rng(rng)
     clock = Budget(max_seconds=limit)
     told: RankEstimate | None = None

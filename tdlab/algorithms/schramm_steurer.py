@@ -133,6 +133,18 @@ class SchrammSteurer:
     def _judge(
         self, tensor: Flattening4, rank: int, budget: Budget, rows: np.ndarray, rounds: int
     ) -> Decomposition:
+        late = budget.expired
+        if late:
+            reason = "Stopped by max_seconds."
+        elif rounds:
+            reason = (
+                f"Found {len(rows)} of {rank} orthonormal components before the rounds ran out."
+            )
+        else:
+            reason = (
+                "Too many singular values of the flattening exceed 1: the error is out of range, "
+                "or the components do not have coefficient 1."
+            )
         result = finish(
             self,
             tensor,  # type: ignore[arg-type]  # norm, evaluate and inner are all it needs
@@ -141,16 +153,12 @@ class SchrammSteurer:
             components=rows,
             weights=np.ones(len(rows)),
             nit=rounds,
-            message=(
-                f"Found {len(rows)} of {rank} orthonormal components before the rounds ran out."
-                if rounds
-                else "Too many singular values of the flattening exceed 1: the error is out of "
-                "range, or the components do not have coefficient 1."
-            ),
-            status=Status.TIME_LIMIT if budget.expired else Status.STAGNATED,
+            message=reason,
+            status=Status.TIME_LIMIT if late else Status.STAGNATED,
         )
         if len(rows) < rank:
-            return dataclasses.replace(result, success=False, unique="unknown")
+            # Fewer terms are an answer only where they fit exactly, or to a noise that was given.
+            return dataclasses.replace(result, unique="unknown")
         error = _distance(tensor.matrix, rows)
         # For any orthonormal b within e of T: <b^4, T_a> >= 1 - 2 e, and sum_j <a_j, b>^4 is at
         # most max_j <a_j, b>^2.
@@ -212,19 +220,18 @@ def _polar_step(matrix: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _distance(matrix: np.ndarray, rows: np.ndarray) -> float:
     """Spectral norm of M - sum_i (a_i (x) a_i)(a_i (x) a_i)^T, by Lanczos from a fixed start."""
-    from scipy.sparse.linalg import LinearOperator, svds
+    from scipy.sparse.linalg import svds
 
     pairs = lifted(rows)
+    rest = matrix - pairs.T @ pairs
     if len(matrix) < 10:
-        return float(np.linalg.norm(matrix - pairs.T @ pairs, 2))
-    operator = LinearOperator(
-        shape=matrix.shape,
-        dtype=np.dtype(np.float64),
-        matvec=lambda v: matrix @ np.ravel(v) - pairs.T @ (pairs @ np.ravel(v)),  # type: ignore
-        rmatvec=lambda v: matrix.T @ np.ravel(v) - pairs.T @ (pairs @ np.ravel(v)),  # type: ignore
-    )
+        return float(np.linalg.norm(rest, 2))
+    size = float(np.linalg.norm(rest))
+    if size <= 1e-13 * len(rows):
+        # An upper bound that is rounding; Lanczos has no start on a matrix of zeros.
+        return size
     start = np.cos(np.arange(len(matrix)))
-    values = svds(operator, k=1, v0=start, return_singular_vectors=False)
+    values = svds(rest, k=1, v0=start, return_singular_vectors=False)
     return float(np.ravel(values)[0])  # type: ignore[arg-type]
 
 

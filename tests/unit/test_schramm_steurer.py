@@ -64,6 +64,35 @@ def test_an_error_out_of_range_is_no_success(rng):
         assert not result.success and result.message.endswith(".")
 
 
+@pytest.mark.parametrize("scale", [1e-140, 1e-40, 1e-3, 3.0, 1e40, 1e140])
+def test_coefficients_other_than_one_are_no_success(scale):
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((4, 4)))[0]
+    pairs = lifted(basis)
+    tensor = tdlab.Flattening4(scale * pairs.T @ pairs)
+    result = tdlab.decompose(tensor, 4, "schramm-steurer", rng=1)
+    assert not result.success and result.message.endswith(".")
+
+
+@pytest.mark.parametrize("dim", [1, 2, 3, 8])
+def test_small_dimensions_and_too_large_a_rank(dim):
+    pairs = lifted(np.eye(dim))
+    for kept in range(1, dim + 1):
+        tensor = tdlab.Flattening4(pairs[:kept].T @ pairs[:kept])
+        exact = tdlab.decompose(tensor, kept, "schramm-steurer", rng=1)
+        assert exact.success and exact.status is Status.CONVERGED
+        assert tdlab.match(exact.components, np.eye(dim)[:kept], order=4).recovered == 1.0
+        # With components missing either the fit is exact or nothing is claimed.
+        result = tdlab.decompose(tensor, dim, "schramm-steurer", rng=1)
+        assert result.success == (result.status is Status.CONVERGED)
+        assert not result.success or result.residual <= 1e-7
+
+
+def test_a_stop_by_the_clock_says_so():
+    tensor, _ = orthonormal_with_error(8, 0.1, rng=0)
+    result = tdlab.decompose(tensor, 8, "schramm-steurer", rng=0, max_seconds=0.0)
+    assert result.status is Status.TIME_LIMIT and "max_seconds" in result.message
+
+
 def test_only_methods_that_declare_it_take_a_flattening():
     tensor, _ = orthonormal_with_error(4, 0.1, rng=0)
     result = tdlab.decompose(tensor, 4, "spm")
