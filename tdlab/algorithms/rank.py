@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def estimate_rank(
     if norm == 0.0:
         return RankEstimate(None, 0.0, "", "The tensor is zero: it has no terms.")
     if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
-        tensor = scaled(tensor, 1.0 / norm)
+        tensor = cast(SymmetricTensor, scaled(tensor, 1.0 / norm))
     generator = np.random.default_rng(rng)
     clock = Budget(max_seconds=limit)
     told: RankEstimate | None = None

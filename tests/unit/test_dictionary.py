@@ -1,5 +1,7 @@
 """Dictionaries: recovery, refusal where the cumulant vanishes, the peer on the same data."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -48,9 +50,69 @@ def test_a_vanishing_cumulant_is_refused_with_the_reason(kind, density):
     assert "fourth cumulant" in result.message and result.atoms.shape == (12, 0)
 
 
+@pytest.mark.parametrize("dim", [2, 3, 5, 20])
+def test_samples_that_no_rotation_changes_have_no_atoms(dim, rng):
+    # One random size a sample: the cumulant is large, and the same in all directions.
+    samples = rng.standard_normal((dim, 4000)) * rng.choice([0.3, 2.0], 4000)
+    result = learn_dictionary(samples, rng=3)
+    assert not result.success and result.message.endswith(".")
+
+
+@pytest.mark.parametrize("mixing", ["correlated", "unequal"])
+def test_gaussian_samples_of_any_covariance_are_refused(mixing, rng):
+    mix = rng.standard_normal((12, 12)) if mixing == "correlated" else np.diag(np.arange(1, 13.0))
+    result = learn_dictionary(mix @ rng.standard_normal((12, 10_000)), rng=3)
+    assert result.status is Status.UNSUPPORTED and not result.success
+
+
+def test_atoms_of_unequal_use_are_found(rng):
+    atoms = np.linalg.qr(rng.standard_normal((20, 20)))[0]
+    density = np.linspace(0.02, 0.3, 20)[:, None]
+    values = (rng.random((20, 20_000)) < density) * rng.standard_normal((20, 20_000))
+    result = learn_dictionary(atoms @ values, rng=3)
+    assert result.success, result.message
+    assert tdlab.match(result.atoms.T, atoms.T, order=4).recovered == 1.0
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 1e6])
+def test_a_constant_row_is_no_success(value):
+    samples, _ = planted(12, 10_000, 0.1, "gaussian")
+    samples[2] = value
+    result = learn_dictionary(samples, rng=3)
+    assert not result.success and result.message.endswith(".")
+
+
+def test_equal_samples_are_no_success():
+    assert not learn_dictionary(np.ones((3, 50)), rng=3).success
+
+
+def test_a_success_is_right_at_any_number_of_samples():
+    """Around the number that suffices some fail; none of the successes may be wrong."""
+    successes = 0
+    for dim, count, density, kind in itertools.product(
+        (3, 6, 20), (60, 200, 1000), (0.1, 0.4, 0.9), ("gaussian", "fixed-size")
+    ):
+        samples, atoms = planted(dim, count, density, kind, seed=count + dim)
+        result = learn_dictionary(samples, rng=3)
+        if result.success:
+            successes += 1
+            assert result.stability >= 0.95
+            assert tdlab.match(result.atoms.T, atoms.T, order=4, threshold=0.9).recovered == 1.0
+    assert successes >= 8
+
+
+def test_what_the_halves_do_not_confirm_is_shown_but_no_success():
+    atoms = np.random.default_rng(5).standard_normal((20, 20))
+    samples = atoms @ sparse_coefficients(20, 20_000, 0.1, rng=1)
+    result = learn_dictionary(samples, rng=0)
+    assert not result.success and result.status is Status.STAGNATED
+    if result.atoms.size:
+        assert result.stability < 0.95 and "halves" in result.message
+
+
 def test_units_do_not_matter():
     samples, atoms = planted(8, 5000, 0.2, "gaussian")
-    for scale in (1e-6, 1e6):
+    for scale in (1e-300, 1e-6, 1e6, 1e300):
         result = learn_dictionary(scale * samples, rng=3)
         assert tdlab.match(result.atoms.T, atoms.T, order=4).recovered == 1.0
 
