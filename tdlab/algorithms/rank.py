@@ -116,7 +116,9 @@ def estimate_rank(
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     norm = checked_norm(tensor)
     if norm == 0.0:
-        return RankEstimate(None, 0.0, "", "The tensor is zero: it has no terms.")
+        return RankEstimate(
+            None, 0.0, "", "The tensor is zero, or so small that its norm is: it has no terms."
+        )
     if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
         tensor = cast(SymmetricTensor, scaled(tensor, 1.0 / norm))
     generator = np.random.default_rng(rng)

@@ -95,7 +95,7 @@ def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**3
     Raises
     ------
     InputError
-        If there are no components or no degrees of freedom left.
+        If the decomposition is no success, or no degrees of freedom are left.
 
     Notes
     -----
@@ -109,8 +109,12 @@ def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**3
     if not 0.0 < level < 1.0:
         raise InputError(f"level: got {level:g}, wanted a number in (0, 1)")
     rank, dim = result.components.shape
-    if rank == 0:
-        raise InputError("result: got no components, wanted a decomposition that found some")
+    if not result.success:
+        # What is left then is misfit, not noise, and bounds from it would be false.
+        raise InputError(
+            f"result: got status '{result.status}', wanted a success: the residual of a failed fit "
+            "says nothing of its errors"
+        )
     entries = math.comb(dim + result.order - 1, result.order)
     freedom = entries - rank * dim
     if freedom <= 0:

@@ -31,6 +31,7 @@ def read_cp(cp: Any) -> tuple[np.ndarray, np.ndarray, int]:
         If it is none of these, not a cube, not symmetric, or zero.
     """
     weights, factors = _parts(cp)
+    weights, factors = _off_tape(weights), [_off_tape(factor) for factor in factors]
     if len(factors) < 2:
         raise InputError(f"cp: got {len(factors)} factor matrices, wanted one a mode, at least 2")
     factors = [check_array(f"cp, factor {m}", f, ("d", "r")) for m, f in enumerate(factors)]
@@ -65,6 +66,11 @@ def write_tensorly(components: np.ndarray, weights: np.ndarray, order: int) -> C
     from tensorly.cp_tensor import CPTensor
 
     return CPTensor((weights.copy(), [components.T.copy() for _ in range(order)]))
+
+
+def _off_tape(array: Any) -> Any:
+    """The values of a torch tensor, wherever it is and whether or not it records gradients."""
+    return array.detach().cpu().numpy() if hasattr(array, "detach") else array
 
 
 def _parts(cp: Any) -> tuple[Any, list[Any]]:

@@ -31,6 +31,8 @@ def read_array(path: Path | str, name: str | None = None) -> np.ndarray:
         raise
     except Exception as error:  # Each format has its own ways to be broken.
         reason = " ".join(str(error).split())[:200]
+        if "pickle" in reason:
+            reason = "it holds Python objects, or is no array file; wanted an array of numbers"
         raise InputError(f"file: got {path}, which cannot be read: {reason}") from None
     if name is None:
         if len(arrays) != 1:
@@ -41,7 +43,16 @@ def read_array(path: Path | str, name: str | None = None) -> np.ndarray:
         name = next(iter(arrays))
     if name not in arrays:
         raise InputError(f"name: got {name!r}, wanted one of {', '.join(sorted(arrays))}")
-    return arrays[name]
+    return _plain(arrays[name], path, name)
+
+
+def _plain(value: Any, path: Path, name: str) -> np.ndarray:
+    """A dense array, or a line that says what was there instead."""
+    if hasattr(value, "toarray"):
+        raise InputError(f"file: got a sparse array {name!r} in {path}, wanted a full one")
+    if getattr(value, "dtype", np.dtype(object)).kind not in "fiu":
+        raise InputError(f"file: got {name!r} in {path}, which is no real array, wanted one")
+    return value
 
 
 def _read_npy(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import tdlab as td
 from tests.lab_tools import refused, tdlab
@@ -30,6 +31,10 @@ def folder(tmp_path_factory):
     np.save(folder / "text.npy", np.full((3, 3, 3), "a"))
     np.save(folder / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.save(folder / "flat.npy", np.ones((3, 4)))
+    np.save(folder / "small.npy", 1e-200 * array)
+    np.save(folder / "large.npy", 1e200 * array)
+    savemat(folder / "struct.mat", {"T": {"a": array}})
+    savemat(folder / "sparse.mat", {"T": scipy.sparse.eye_array(3).tocsc()})
     (folder / "broken.npy").write_bytes(b"not an array")
     (folder / "broken.npz").write_bytes(b"PK\x03\x04 no")
     (folder / "broken.mat").write_bytes(b"MATLAB 5.0 and then nothing")
@@ -115,6 +120,13 @@ BAD = {
     "output in no folder": ["T.npy", "--rank", "2", "--output", "none/out.npz"],
     "output is a folder": ["T.npy", "--rank", "10", "--output", "."],
     "noise": ["T.npy", "--rank", "2", "--noise", "-1"],
+    "more terms than entries": ["T.npy", "--rank", "100000000"],
+    "no method takes it": ["T.npy", "--rank", "50", "--method", "jennrich"],
+    "a norm that underflows": ["small.npy", "--rank", "2"],
+    "a norm that overflows": ["large.npy"],
+    "a structure": ["struct.mat"],
+    "a sparse matrix": ["sparse.mat"],
+    "no time": ["null.npy", "--max-seconds", "0"],
 }
 
 

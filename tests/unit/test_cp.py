@@ -82,3 +82,12 @@ def test_pyttb_ktensors(rng):
     np.testing.assert_allclose(tensor.dense(), theirs.full().double(), atol=1e-12)
     theirs.normalize()
     np.testing.assert_allclose(FactoredTensor.from_cp(theirs).dense(), tensor.dense(), atol=1e-12)
+
+
+def test_torch_tensors_that_record_gradients():
+    torch = pytest.importorskip("torch")
+    factor = torch.eye(3, dtype=torch.float64, requires_grad=True)[:, :2]
+    weights = torch.tensor([1.0, 2.0], dtype=torch.float64, requires_grad=True)
+    tensor = FactoredTensor.from_cp((weights, [factor] * 3))
+    np.testing.assert_array_equal(tensor.weights, [1.0, 2.0])
+    assert type(tensor.components) is np.ndarray

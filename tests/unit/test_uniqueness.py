@@ -107,6 +107,9 @@ def test_bad_requests_are_refused():
         confidence(exact(rows), level=1.0)
     with pytest.raises(InputError, match="max_bytes: got 100, wanted at least"):
         jacobian_gram(exact(rows), max_bytes=100)
+    failed = tdlab.decompose(tdlab.gaussian_tensor(6, rng=0), 4, "lm", rng=0)
+    with pytest.raises(InputError, match="got status '.*', wanted a success"):
+        failed.confidence()
     many = tdlab.sample_network(4, 6, "He3", "sphere", rng=1).weights
     with pytest.raises(InputError, match="24 parameters for 20 entries"):
         confidence(exact(many))
