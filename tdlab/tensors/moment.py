@@ -12,7 +12,6 @@ Sources    Janzamin, Sedghi and Anandkumar (2015, arXiv 1506.08473); Hermite ten
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -24,19 +23,16 @@ from tdlab._kernels.hermite import weighted_hermite
 from tdlab.errors import InputError, check_array, check_integer
 from tdlab.tensors.arrays import array_home, lifted, torch_array
 from tdlab.tensors.base import SymmetricTensor
-from tdlab.tensors.dense import DenseTensor, symmetrize
+from tdlab.tensors.dense import DenseTensor
+from tdlab.tensors.hermite_contract import apply_samples, contract_samples
 from tdlab.tensors.hermite_pairs import HermiteKernel
-from tdlab.tensors.power_sums import (
-    PowerSum,
-    hermite_combination,
-    pairings,
-    shuffled,
-)
+from tdlab.tensors.lower_degrees import fit_residuals
+from tdlab.tensors.moment_stream import estimated_error, own_squares
+from tdlab.tensors.power_sums import hermite_combination, hermite_sums
+from tdlab.tensors.samples import check_order, check_samples, chunk_slices
 
-_CHUNK_DOUBLES = 2**18  # 2 MiB: inner products of one chunk of samples with the factors
 _HELD_DOUBLES = 2**24  # 128 MiB of inner products on another device
 _PAIR_ROWS = 1024
-_MAX_ORDER = 5
 
 
 class HermiteMomentTensor(SymmetricTensor):
@@ -50,14 +46,22 @@ class HermiteMomentTensor(SymmetricTensor):
     y : (n,) array
     order : int, 2 to 5
         Order 1 is a vector: `moment_vector`.
+    residualise : int, optional
+        First subtract from y its least-squares polynomial of this degree, 0 to order - 1: lower
+        degrees are noise to this moment. Needs two samples a Hermite feature in every fit.
+    folds : int, optional
+        With ``residualise``: consecutive blocks of samples, each with a polynomial fitted on the
+        others (2 if not given). The moment then stays unbiased; 1 fits on the same samples. Blocks
+        are taken as they come: shuffle samples that are sorted.
     max_bytes : int
-        Size d^k * 8 up to which `norm` may accumulate and keep the dense tensor, where that is
+        Size 8 d^k up to which `norm` may accumulate and keep the dense tensor, where that is
         cheaper than n^2 d (for n >= C(d+k-2, k-1)); every later action then uses it. 0: never.
 
     Raises
     ------
     InputError
-        For an order outside 2 to 5, shapes that do not fit, no samples, NaN or infinite entries.
+        For an order outside 2 to 5, shapes that do not fit, no samples, NaN or infinite entries,
+        or too few samples for ``residualise``.
 
     Notes
     -----
@@ -79,11 +83,31 @@ class HermiteMomentTensor(SymmetricTensor):
     """
 
     def __init__(
-        self, X: np.ndarray, y: np.ndarray, order: int = 3, *, max_bytes: int = 2**28
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        order: int = 3,
+        *,
+        residualise: int | None = None,
+        folds: int | None = None,
+        max_bytes: int = 2**28,
     ) -> None:
         order = check_order(order)
         X, y = check_samples(X, y)
         self._max_bytes = check_integer("max_bytes", max_bytes, 0)
+        if residualise is not None:
+            degree = check_integer("residualise", residualise, 0)
+            if degree >= order:
+                raise InputError(f"residualise: got {degree}, wanted less than the order, {order}")
+            blocks = 2 if folds is None else check_integer("folds", folds, 1)
+            if blocks > len(y):
+                raise InputError(
+                    f"folds: got {blocks} for {len(y)} samples, wanted at most as many"
+                )
+            y = fit_residuals(X, y, degree, blocks)
+        elif folds is not None:
+            raise InputError(f"folds: got {folds} without residualise, wanted both or neither")
+        self._shrunk = False
         self._set(X, y / (len(y) * math.factorial(order)), order, np.eye(X.shape[1]))
 
     def _set(self, X: Any, coefficients: np.ndarray, order: int, frame: np.ndarray) -> None:
@@ -104,7 +128,7 @@ class HermiteMomentTensor(SymmetricTensor):
 
     def _like(self, coefficients: np.ndarray, frame: np.ndarray) -> HermiteMomentTensor:
         tensor = type(self).__new__(type(self))
-        tensor._max_bytes = self._max_bytes
+        tensor._max_bytes, tensor._shrunk = self._max_bytes, self._shrunk
         tensor._set(self._X, coefficients, self.order, frame)
         return tensor
 
@@ -131,11 +155,9 @@ class HermiteMomentTensor(SymmetricTensor):
 
     def _chunks(self, width: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Samples z (m, d) and coefficients (m,), for work of ``width`` doubles a sample."""
-        step = max(64, _CHUNK_DOUBLES // max(width, self._X.shape[1]))
-        for first in range(0, self.n, step):
-            part = np.asarray(self._X[first : first + step], dtype=np.float64)
-            part = part if self._plain else part @ self._frame.T
-            yield part, self._coefficients[first : first + step]
+        for rows in chunk_slices(0, self.n, max(width, self._X.shape[1])):
+            part = np.asarray(self._X[rows], dtype=np.float64)
+            yield part if self._plain else part @ self._frame.T, self._coefficients[rows]
 
     def mttkrp(self, factors: Any) -> Any:
         if self._held is not None and not isinstance(factors, np.ndarray):
@@ -177,47 +199,8 @@ class HermiteMomentTensor(SymmetricTensor):
             return self._dense.contract(*vectors)
         single = all(a.ndim == 1 for a in arrays)
         batch = np.stack(np.broadcast_arrays(*(np.atleast_2d(a) for a in arrays)))
-        out = self._contract_batch(batch)
+        out = contract_samples(self._chunks, self.order, batch, self._metric)
         return out[0] if single else out
-
-    def _contract_batch(self, vectors: np.ndarray) -> np.ndarray:
-        """(m, b, d) vectors to (b, d, ..., d).
-
-        In the sum over partial pairings of the k modes a contracted mode is single (<x, v>),
-        paired with another one (-<v, v'>), or with a free one (-v there). For the set S of the
-        last kind, with h the pairings among the others, T(v_1, ..., v_m, .) =
-        sum_S (-1)^|S| |S|! C(f, |S|) Sym(sum_i c_i h_{S^c}(x_i) He_{f-|S|}(x_i) (x) v_S).
-        """
-        modes, batch = vectors.shape[:2]
-        free = self.order - modes
-        lowered = vectors @ self._metric
-        products = np.einsum("abi,cbi->acb", vectors, lowered)
-        everything = tuple(range(modes))
-        subsets = [s for size in range(min(free, modes) + 1) for s in _subsets(everything, size)]
-        sums = {s: _hermite_sums(self.dim, free - len(s), batch) for s in subsets}
-        for samples, coefficients in self._chunks(2**modes * batch):
-            t = np.matmul(samples, vectors.transpose(0, 2, 1))
-            known: dict[tuple[int, ...], Any] = {(): np.ones((len(samples), batch))}
-            for s in subsets:
-                rest = tuple(a for a in everything if a not in s)
-                weights = coefficients[:, None] * _multilinear_hermite(rest, t, products, known)
-                for one in sums[s]:
-                    one.add(samples, weights)
-        total = np.zeros((batch, *(self.dim,) * free))
-        for s in subsets:
-            size = len(s)
-            moment = hermite_combination([one.arrays() for one in sums[s]], self._metric)
-            # |S|! Sym(v_S) is the sum over arrangements.
-            arranged = np.zeros((batch, self.dim**size))
-            for arrangement in itertools.permutations(s):
-                outer = np.ones((batch, 1))
-                for a in arrangement:
-                    outer = (outer[:, :, None] * lowered[a][:, None, :]).reshape(batch, -1)
-                arranged += outer
-            flat = moment.reshape(batch, -1, 1) * arranged[:, None, :]
-            joined = flat.reshape(batch, *(self.dim,) * free)
-            total += (-1) ** size * math.comb(free, size) * shuffled(joined, size)
-        return total
 
     def _flat_apply(self, vector: np.ndarray, rows: int) -> np.ndarray:
         columns = self.order - rows
@@ -225,43 +208,7 @@ class HermiteMomentTensor(SymmetricTensor):
             return self._dense._flat_apply(vector, rows)
         if columns == 1:
             return self.contract(vector).ravel()
-        # Only the symmetric part of the argument V meets a symmetric tensor. With j pairs inside V
-        # and p pairs across, as in `contract`, V_j = tr^j V, the result is the sum over j and p of
-        # (-1)^(j+p) pairings(c, j) C(c-2j, p) p! C(f, p) Sym(He_{f-p}(x) (x) V_j(x^{c-2j-p})).
-        argument = symmetrize(vector.reshape((self.dim,) * columns)).dense()
-        total = np.zeros((1, *(self.dim,) * rows))
-        for j in range(columns // 2 + 1):
-            left = columns - 2 * j
-            for p in range(min(left, rows) + 1):
-                factor = (-1) ** (j + p) * pairings(columns, j) * math.perm(left, p)
-                term = self._mixed_moment(_lower_last(argument, self._metric, p), p, rows - p)
-                total += factor * math.comb(rows, p) * shuffled(term, p)
-            if left >= 2:
-                argument = np.tensordot(argument, self._metric, axes=2)
-        return total.ravel()
-
-    def _mixed_moment(self, argument: np.ndarray, p: int, free: int) -> np.ndarray:
-        """sum_i c_i He_free(x_i) (x) V(x_i, ..., x_i, [p modes]) as a (1, d, ..., d) array."""
-        contracted = argument.ndim - p
-        orders = range(free, -1, -2)
-        powers = _hermite_sums(self.dim, free, 1)
-        mixed = [np.zeros((self.dim**a, self.dim**p)) for a in orders]
-        for samples, coefficients in self._chunks(self.dim ** max(argument.ndim - 1, free)):
-            inner = _contracted_leading(argument, samples, contracted)
-            weighted = coefficients[:, None] * inner
-            for a, power, total in zip(orders, powers, mixed, strict=True):
-                if p == 0:
-                    power.add(samples, weighted)
-                else:
-                    total += _khatri_rao_power(samples, a).T @ weighted
-        if p == 0:
-            return hermite_combination([one.arrays() for one in powers], self._metric)
-        # The entries of V's p modes are a batch of weights.
-        batch = [
-            total.T.reshape(-1, *(self.dim,) * a) for a, total in zip(orders, mixed, strict=True)
-        ]
-        moment = hermite_combination(batch, self._metric).reshape(self.dim**p, -1)
-        return moment.T.reshape(1, *(self.dim,) * (free + p))
+        return apply_samples(self._chunks, vector, rows, columns, self._metric)
 
     def rotate(self, rotation: np.ndarray) -> HermiteMomentTensor:
         rotation = check_array("rotation", rotation, ("d'", self.dim))
@@ -273,7 +220,7 @@ class HermiteMomentTensor(SymmetricTensor):
 
     def _accumulated(self) -> DenseTensor:
         if self._dense is None:
-            sums = _hermite_sums(self.dim, self.order, 1)
+            sums = hermite_sums(self.dim, self.order, 1)
             for samples, coefficients in self._chunks(self.dim):
                 for one in sums:
                     one.add(samples, coefficients[:, None])
@@ -312,7 +259,9 @@ class HermiteMomentTensor(SymmetricTensor):
             rows = self._block(first)
             for second in range(first, self.n, _PAIR_ROWS):
                 columns = rows if second == first else self._block(second)
-                values = kernel(rows @ columns.T, _squares(rows)[:, None], _squares(columns))
+                values = kernel(
+                    rows @ columns.T, _row_squares(rows)[:, None], _row_squares(columns)
+                )
                 part = self._coefficients[first : first + _PAIR_ROWS] @ values
                 part = float(part @ self._coefficients[second : second + _PAIR_ROWS])
                 total += part if second == first else 2.0 * part
@@ -321,107 +270,55 @@ class HermiteMomentTensor(SymmetricTensor):
     def _block(self, first: int) -> np.ndarray:
         return np.asarray(self._X[first : first + _PAIR_ROWS], dtype=np.float64)
 
+    def relative_error(self) -> float:
+        """Estimate of e = E|T_hat - T|^2 / |T|^2 before any shrinkage, from the samples alone.
+
+        By U-statistics: see `tdlab.tensors.moment_stream`. Infinite where the samples do not tell
+        T from zero. Folds of a residualised moment count as independent.
+
+        Raises
+        ------
+        InputError
+            For one sample, or after a change of variables that is no isometry.
+        """
+        if not self._isometric:
+            raise InputError(
+                "tensor: got one after a change of variables that is no isometry, wanted the "
+                "error before it"
+            )
+        kernel = HermiteKernel(self._X.shape[1], self.order)
+        total = 0.0
+        for rows in chunk_slices(0, self.n, self._X.shape[1]):
+            own = own_squares(kernel, np.asarray(self._X[rows], dtype=np.float64))
+            total += float(self._coefficients[rows] ** 2 @ own)
+        # Z_i = n c_i He_k(x_i).
+        return estimated_error(self.n * total, self.norm() ** 2, self.n)
+
+    def shrunk(self) -> HermiteMomentTensor:
+        """T_hat / (1 + e), the multiple of least risk, e as in `relative_error`; once.
+
+        Its relative risk is e / (1 + e), below 1 however few the samples.
+
+        Examples
+        --------
+        >>> import tdlab
+        >>> net = tdlab.sample_network(dim=6, rank=12, activation="He3", rng=0)
+        >>> T = tdlab.HermiteMomentTensor(*net.sample(2000, rng=1))
+        >>> round(T.shrunk().norm() / T.norm() * (1.0 + T.relative_error()), 12)
+        1.0
+        """
+        if self._shrunk:
+            return self
+        factor = 1.0 / (1.0 + self.relative_error())
+        tensor = self._like(self._coefficients * factor, self._frame)
+        tensor._shrunk = True
+        if self._dense is not None:
+            tensor._dense = DenseTensor._trusted(self._dense.dense() * factor)
+        return tensor
+
     def __repr__(self) -> str:
         return f"HermiteMomentTensor(order={self.order}, dim={self.dim}, n={self.n})"
 
 
-def moment_vector(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(1/n) sum_i y_i x_i, the moment of order 1: a (d,) array.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from tdlab.tensors import moment_vector
-    >>> moment_vector(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([2.0, 0.0]))
-    array([1., 2.])
-    """
-    X, y = check_samples(X, y)
-    total = PowerSum(X.shape[1], 1)
-    step = max(1, _CHUNK_DOUBLES // X.shape[1])
-    for first in range(0, len(y), step):
-        part = np.asarray(X[first : first + step], dtype=np.float64)
-        total.add(part, y[first : first + step, None] / len(y))
-    return total.arrays()[0]
-
-
-def check_order(order: Any) -> int:
-    """The order as an int from 2 to 5, or `InputError`."""
-    order = check_integer("order", order, 2)
-    if order > _MAX_ORDER:
-        raise InputError(f"order: got {order}, wanted 2 to {_MAX_ORDER}")
-    return order
-
-
-def check_samples(X: Any, y: Any) -> tuple[Any, np.ndarray]:
-    """Samples as they are, without a copy of X, and y as float64; or `InputError`."""
-    if getattr(X, "ndim", None) != 2 or not isinstance(X, np.ndarray):
-        X = check_array("X", X, ("n", "d"))
-    if X.dtype.kind not in "fiu":
-        raise InputError(f"X: got {X.dtype}, wanted a real array of shape (n, d)")
-    if 0 in X.shape:
-        raise InputError(f"X: got an empty array of shape {X.shape}, wanted (n, d)")
-    # Finite, a block at a time: a memory map may be larger than memory.
-    step = max(1, _CHUNK_DOUBLES // X.shape[1])
-    for first in range(0, len(X), step):
-        bad = np.argwhere(~np.isfinite(X[first : first + step]))
-        if len(bad):
-            raise InputError(
-                f"X: got a NaN or infinite entry at [{first + bad[0, 0]}, {bad[0, 1]}], "
-                "wanted finite numbers"
-            )
-    return X, np.array(check_array("y", y, (len(X),)))
-
-
-def _multilinear_hermite(
-    modes: tuple[int, ...], t: np.ndarray, products: np.ndarray, known: dict[Any, Any]
-) -> np.ndarray:
-    """He_m(x) contracted with the vectors of those modes: (samples, b).
-
-    h_A = t_a h_{A-a} - sum_b <v_a, v_b> h_{A-a-b}.
-    """
-    if modes not in known:
-        a, *others = modes
-        value = t[a] * _multilinear_hermite(tuple(others), t, products, known)
-        for b in others:
-            rest = tuple(c for c in others if c != b)
-            value = value - products[a, b] * _multilinear_hermite(rest, t, products, known)
-        known[modes] = value
-    return known[modes]
-
-
-def _hermite_sums(dim: int, order: int, batch: int) -> list[PowerSum]:
-    return [PowerSum(dim, a, batch) for a in range(order, -1, -2)]
-
-
-def _subsets(items: tuple[int, ...], size: int) -> list[tuple[int, ...]]:
-    return list(itertools.combinations(items, size))
-
-
-def _lower_last(array: np.ndarray, metric: np.ndarray, modes: int) -> np.ndarray:
-    """The metric applied to the last modes of a symmetric array."""
-    for _ in range(modes):
-        # The contracted mode becomes the last one, so that `modes` turns restore the order.
-        array = np.tensordot(array, metric, axes=(array.ndim - modes, 0))
-    return array
-
-
-def _contracted_leading(array: np.ndarray, samples: np.ndarray, modes: int) -> np.ndarray:
-    """The array with each sample in its leading modes: (m, d^rest)."""
-    rows, dim = samples.shape
-    if modes == 0:
-        return np.broadcast_to(array.reshape(1, -1), (rows, array.size))
-    out = samples @ array.reshape(dim, -1)
-    for _ in range(modes - 1):
-        out = np.einsum("ij,ijk->ik", samples, out.reshape(rows, dim, -1))
-    return out
-
-
-def _khatri_rao_power(samples: np.ndarray, degree: int) -> np.ndarray:
-    out = np.ones((len(samples), 1))
-    for _ in range(degree):
-        out = (out[:, :, None] * samples[:, None, :]).reshape(len(samples), -1)
-    return out
-
-
-def _squares(rows: np.ndarray) -> np.ndarray:
+def _row_squares(rows: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", rows, rows)

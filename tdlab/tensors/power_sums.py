@@ -7,7 +7,7 @@ Method     order >= 3: matrix products of packed monomials over cache-sized pane
            monomials with every a <= b are a prefix, so that only distinct entries are computed
 Cost       2 C(d+q-1, q) flops a sample and d(d+1)/2 multiplications for the panels, against
            2 d^q flops and d^(q-1) for the plain Khatri-Rao product
-Memory     the distinct entries, d^q/q! doubles, and a few panels of 1 MiB
+Memory     the distinct entries, d^q/q! doubles, and a few panels of 512 KiB
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scipy.linalg import get_blas_funcs
 from tdlab._kernels import khatri_rao
 
 _BLOCK_ROWS = 8
-_PANEL_DOUBLES = 2**17
+_PANEL_DOUBLES = 2**16  # 512 KiB of pairs: beside the other factors in a level-2 cache
 _SIDE_DOUBLES = 2**20
 _dgemm: Any = get_blas_funcs("gemm", dtype=np.float64)
 
@@ -49,7 +49,7 @@ class PowerSum:
         # Fortran order: dgemm then adds in place.
         self._sums = [
             [
-                np.zeros((_pairs(dim, lo, hi), _prefix(hi, order - 2)), order="F")
+                np.zeros((_prefix(hi, order - 2), _pairs(dim, lo, hi)), order="F")
                 for _ in range(batch)
             ]
             for lo, hi in self._blocks
@@ -86,7 +86,7 @@ class PowerSum:
                 prefix = side[: _prefix(hi, self.order - 2)]
                 # Transposes of C-ordered panels are Fortran-ordered views: nothing is copied.
                 sums[j] = _dgemm(
-                    1.0, pairs.T, prefix.T, beta=1.0, c=sums[j], trans_a=True, overwrite_c=True
+                    1.0, prefix.T, pairs.T, beta=1.0, c=sums[j], trans_a=True, overwrite_c=True
                 )
 
     def arrays(self) -> np.ndarray:
@@ -105,7 +105,7 @@ class PowerSum:
                 start = _pairs(dim, lo, row)
                 below = (slice(0, row + 1),) * (order - 2)
                 # T[a_1, ..., a_{q-2}, row, c] for all a <= row <= c.
-                part = np.moveaxis(sums[j][start : start + dim - row, number[below]], 0, -1)
+                part = sums[j][number[below], start : start + dim - row]
                 for at_row, at_rest in itertools.permutations(range(order), 2):
                     place: list[Any] = [slice(0, row + 1)] * order
                     place[at_row], place[at_rest] = row, slice(row, None)
@@ -183,3 +183,8 @@ def hermite_combination(sums: list[np.ndarray], metric: np.ndarray) -> np.ndarra
         term *= (-1) ** j * pairings(order, j)
         total = total + term
     return total
+
+
+def hermite_sums(dim: int, order: int, batch: int = 1) -> list[PowerSum]:
+    """The running sums that `hermite_combination` takes."""
+    return [PowerSum(dim, a, batch) for a in range(order, -1, -2)]
