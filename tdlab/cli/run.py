@@ -44,6 +44,11 @@ class _Duration(click.ParamType):
     help="Only part I of N, 1 <= I <= N; `tdlab merge` joins the stores.",
 )  # fmt: skip
 @click.option("--device", default="cpu", help="cpu (default), or a device of torch such as cuda.")
+@click.option(
+    "--executor", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+    help="Where trials run.",
+)  # fmt: skip
+@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, such as tcp://host:8786.")
 @click.option("--dry-run", is_flag=True, help="Print cells, trials, memory and predicted hours.")
 def command(
     spec: str,
@@ -52,6 +57,8 @@ def command(
     time_limit: float | None,
     shard_text: str | None,
     device: str,
+    executor: str,
+    scheduler: str | None,
     dry_run: bool,
 ) -> None:
     """Run the trials of SPEC that its store does not have yet.
@@ -61,16 +68,24 @@ def command(
     """
     from tdlab.cli.progress import make_progress
     from tdlab.cli.tables import threshold_table
+    from tdlab.errors import InputError
     from tdlab.lab.bundled import find_spec
+    from tdlab.lab.cluster import connected, slots
     from tdlab.lab.machine import cpu_count
     from tdlab.lab.shard import Shard
     from tdlab.lab.spec import read_spec
     from tdlab.lab.sweep import Interrupted, default_store, run
 
     scan = read_spec(find_spec(spec))
+    if (executor == "dask") != (scheduler is not None):
+        got = "no --scheduler" if scheduler is None else "--scheduler"
+        raise InputError(f"executor: got {executor!r} with {got}, wanted 'dask' with its address")
     shard = Shard.parse(shard_text) if shard_text is not None else None
     path = store if store is not None else default_store(scan, shard)
     if dry_run:
+        if scheduler is not None:
+            with connected(scheduler) as client:
+                workers = max(slots(client), 1)
         _predict(scan, path, workers or cpu_count(), shard)
         return
     progress = make_progress()
@@ -82,6 +97,7 @@ def command(
             max_seconds=time_limit,
             device=device,
             shard=shard,
+            scheduler=scheduler,
             progress=progress,
         )
     except Interrupted:

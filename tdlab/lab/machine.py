@@ -98,6 +98,18 @@ def blas() -> str:
     return ", ".join(dict.fromkeys(texts)) or "unknown"
 
 
+@cache
+def cpu_model() -> str:
+    """The processor's name: results agree bit for bit only where BLAS picks the same kernels."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
 def git_commit() -> str | None:
     """Commit of the checkout that tdlab runs from, with "+" if files differ; None if installed."""
     root = Path(__file__).resolve().parents[2]
@@ -121,6 +133,7 @@ def provenance() -> dict[str, Any]:
     return {
         "versions": versions(),
         "blas": blas(),
+        "cpu": cpu_model(),
         "cpus": cpu_count(),
         "machine": platform.machine(),
         "system": f"{platform.system()} {platform.release()}",

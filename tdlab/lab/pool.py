@@ -88,9 +88,14 @@ class Pool(Generic[Key]):
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Kill the workers and forget what they ran; the pool can be used again."""
         for worker in self._workers:
             _kill(worker)
         self._workers.clear()
+        self._again.clear()
 
     @property
     def running(self) -> list[Key]:

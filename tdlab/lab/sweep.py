@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from tdlab.errors import check_integer, check_real
+from tdlab.errors import InputError, check_integer, check_real
 from tdlab.lab.bundled import find_spec
 from tdlab.lab.cells import Cell
+from tdlab.lab.cluster import ClusterPool, connected, hosts, slots
 from tdlab.lab.machine import cpu_count, worker_memory
 from tdlab.lab.pool import Pool
 from tdlab.lab.shard import Shard
@@ -24,6 +25,9 @@ from tdlab.lab.store import Store, open_store
 from tdlab.lab.trial import Task, TrialResult
 from tdlab.lab.writer import StoreWriter
 from tdlab.tensors.arrays import torch_array
+
+if TYPE_CHECKING:
+    from distributed import Client  # pyright: ignore[reportMissingImports]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -53,6 +57,7 @@ def run(
     max_seconds: float | None = None,
     device: str = "cpu",
     shard: Shard | str | None = None,
+    scheduler: str | None = None,
     progress: Progress | None = None,
 ) -> Store:
     """Run the trials of a scan that its store does not have yet.
@@ -73,6 +78,9 @@ def run(
         recorded with the run; trials of other runs in the store are reused all the same.
     shard : Shard or "I/N", optional
         Run only this part of the scan; `tdlab.merge` joins the stores of all N.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``tcp://host:8786``, whose workers run the trials;
+        needs the extra ``distributed``.
     progress : Progress, optional
 
     Returns
@@ -96,6 +104,8 @@ def run(
         spec = read_spec(find_spec(spec))
     shard = Shard.parse(shard) if isinstance(shard, str) else shard
     path = Path(store) if store is not None else default_store(spec, shard)
+    if scheduler is not None and workers is not None:
+        raise InputError(f"workers: got {workers} with a scheduler, wanted neither or one of them")
     workers = check_integer("workers", cpu_count() if workers is None else workers, 1)
     limit = float("inf") if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     stop_at = time.monotonic() + limit
@@ -103,24 +113,23 @@ def run(
         torch_array(np.zeros(1), device)  # refuses what is not there before anything is written
 
     # Signals first: from here on one of them ends the run between two commits.
-    with _signals() as received, StoreWriter(path) as writer:
-        ids = writer.begin(spec, workers, device, shard)
+    with _signals() as received, _cluster(scheduler) as client, StoreWriter(path) as writer:
+        others = hosts(client) if client else ()
+        workers = slots(client) if client else workers
+        ids = writer.begin(spec, workers, device, shard, others)
         flags = writer.stored(ids, spec.trials)
         if shard:
             shard.skip_others(spec.cells, flags)
         todo = len(ids) * spec.trials - sum(flag.count(1) for flag in flags)
         if todo:
+            warm_up = warm_up_tasks(spec, device)
+            if client:
+                pool = ClusterPool[tuple[int, int]](client, warm_up)
+            else:
+                size = min(workers, todo)
+                pool = Pool[tuple[int, int]](size, warm_up, worker_memory(size))
             ended = _run_missing(
-                writer,
-                spec,
-                ids,
-                flags,
-                min(workers, todo),
-                stop_at,
-                device,
-                received,
-                progress,
-                todo,
+                writer, spec, ids, flags, pool, stop_at, device, received, progress, todo
             )
             writer.finish(ended)
             if ended == "interrupted":
@@ -135,12 +144,22 @@ def default_store(spec: ScanSpec, shard: Shard | None = None) -> Path:
     return Path(f"{spec.slug}{shard.suffix if shard else ''}.db")
 
 
+@contextmanager
+def _cluster(scheduler: str | None) -> Iterator[Client | None]:
+    """A client, or None for this machine."""
+    if scheduler is None:
+        yield None
+    else:
+        with connected(scheduler) as client:
+            yield client
+
+
 def _run_missing(
     writer: StoreWriter,
     spec: ScanSpec,
     ids: list[int],
     flags: list[bytearray],
-    workers: int,
+    pool: Pool[tuple[int, int]] | ClusterPool[tuple[int, int]],
     stop_at: float,
     device: str,
     received: list[int],
@@ -166,8 +185,7 @@ def _run_missing(
     if progress:
         progress.begin(spec, todo)
     try:
-        warm_up = warm_up_tasks(spec, device)
-        with Pool[tuple[int, int]](workers, warm_up, worker_memory(workers)) as pool:
+        with pool:
             for finished in pool.run(missing()):
                 if finished:
                     writer.commit(finished)

@@ -14,9 +14,10 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tdlab.errors import InputError
 from tdlab.lab.cells import Cell
@@ -126,13 +127,20 @@ class StoreWriter:
         return connection
 
     def begin(
-        self, spec: ScanSpec, workers: int, device: str = "cpu", shard: Shard | None = None
+        self,
+        spec: ScanSpec,
+        workers: int,
+        device: str = "cpu",
+        shard: Shard | None = None,
+        hosts: Sequence[Mapping[str, Any]] = (),
     ) -> list[int]:
-        """Record a run and its cells; return the store's id of every cell of the specification."""
+        """Record a run and its cells; return the store's id of every cell of the specification.
+
+        ``hosts`` is the provenance of other machines that run its trials.
+        """
         part = str(shard) if shard else None
-        record = json.dumps(
-            {**provenance(), "device": device, "shard": part, "trials": spec.trials}
-        )
+        facts = {"device": device, "shard": part, "trials": spec.trials, "hosts": list(hosts)}
+        record = json.dumps({**provenance(), **facts})
         with explained(self.path):
             execute = self._connection.execute
             execute("BEGIN IMMEDIATE")
