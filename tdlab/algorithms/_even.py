@@ -92,12 +92,15 @@ class Spectrum:
     vectors : (N, k) array
     rank : int
         Number of eigenvalues that are not rounding.
+    tail : float
+        Relative Frobenius norm of those that were left out.
     """
 
     packing: Packing
     values: np.ndarray
     vectors: np.ndarray
     rank: int
+    tail: float
 
     def coefficients(self, rows: np.ndarray) -> np.ndarray:
         """Coefficient (b,) of each unit row: a_i = 1 / (z_i^T F^+ z_i), exact for components."""
@@ -114,7 +117,9 @@ def spectrum(tensor: SymmetricTensor, rank: int | None = None) -> Spectrum:
     values, vectors = values[leading], vectors[:, leading]
     numerical = int((np.abs(values) > _NUMERICAL_RANK * np.abs(values[0])).sum())
     kept = numerical if rank is None else min(rank, numerical)
-    return Spectrum(packing, values[:kept], np.ascontiguousarray(vectors[:, :kept]), numerical)
+    tail = float(np.linalg.norm(values[kept:]) / np.linalg.norm(values))
+    basis = np.ascontiguousarray(vectors[:, :kept])
+    return Spectrum(packing, values[:kept], basis, numerical, tail)
 
 
 def packed_size(dim: int, order: int) -> int:

@@ -85,6 +85,22 @@ def test_a_rank_above_the_asked_one_is_named():
     assert not result.success and "rank=12" in result.message
 
 
+@pytest.mark.parametrize("method", ["auto", "spm"])
+@pytest.mark.parametrize(("order", "dim", "rank"), [(4, 8, 12), (6, 5, 8)])
+@pytest.mark.parametrize("level", [1e-3, 0.03])
+def test_noise_that_nobody_stated_is_looked_through(method, order, dim, rank, level):
+    tensor, truth = planted(dim, rank, order)
+    noise = tdlab.gaussian_tensor(dim, order, norm=level * tensor.norm(), rng=1)
+    noisy = tensor.dense() + noise.dense()
+    result = tdlab.decompose(noisy, rank, method, rng=0)
+    assert result.success, result.message
+    assert result.noise == pytest.approx(level, rel=0.3)
+    assert tdlab.match(result.components, truth, order=order, threshold=0.9).recovered == 1.0
+    # An exact fit of so few terms cannot be, and no time goes into looking for one.
+    exact = tdlab.decompose(noisy, rank, "spm", rng=0, noise=0.0)
+    assert exact.status is Status.BREAKDOWN and exact.nit == 0
+
+
 @pytest.mark.parametrize(("dim", "rank", "order"), [(8, 60, 6), (10, 40, 4), (20, 100, 4)])
 def test_spm_beyond_the_dimension(dim, rank, order):
     tensor, truth = planted(dim, rank, order, signed=True)
