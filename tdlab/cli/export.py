@@ -13,10 +13,14 @@ import click
     "--format", "kind", type=click.Choice(["csv", "parquet"]), default="csv", show_default=True
 )
 @click.option(
+    "--table", type=click.Choice(["trials", "runs"]), default="trials", show_default=True,
+    help="runs: when, on what machine, with which versions.",
+)  # fmt: skip
+@click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output."
 )
-def command(store: Path, kind: str, output: Path | None) -> None:
-    """Write the trials of STORE, sorted by cell and index.
+def command(store: Path, kind: str, table: str, output: Path | None) -> None:
+    """Write the trials of STORE, sorted by cell and index, or its runs.
 
     Whatever specification and version do not fix (times, processes) has the prefix meta_.
     """
@@ -31,7 +35,7 @@ def command(store: Path, kind: str, output: Path | None) -> None:
         raise InputError("--output: got nothing, wanted a file for the format parquet")
     with open_store(store) as reader:
         if output is None:
-            write_csv(reader, sys.stdout)
+            write_csv(reader, sys.stdout, table)
         else:
             with tidily():
-                write_file(reader, output, kind)
+                write_file(reader, output, kind, table)

@@ -1,15 +1,18 @@
-"""Live progress: a bar on a terminal, plain lines elsewhere; both on standard error."""
+"""Live progress: a bar on a terminal, plain lines elsewhere, both on standard error; a log file."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tdlab.cli.tables import duration
+from tdlab.errors import InputError
 
 if TYPE_CHECKING:
     from tdlab.lab.cells import Cell
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from tdlab.lab.trial import TrialResult
 
 _LINE_SECONDS = 5.0
+_LOG_SECONDS = 60.0
 
 
 class PlainProgress:
@@ -27,6 +31,8 @@ class PlainProgress:
     done : int
         Trials finished in this run.
     """
+
+    _every = _LINE_SECONDS
 
     def __init__(self) -> None:
         self.done = 0
@@ -56,7 +62,7 @@ class PlainProgress:
 
     def _update(self, running: list[Cell]) -> None:
         now = time.monotonic()
-        if now - self._shown >= _LINE_SECONDS:
+        if now - self._shown >= self._every:
             self._shown = now
             self._say(self._line(running))
 
@@ -113,9 +119,62 @@ class LiveProgress(PlainProgress):
         self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def make_progress() -> PlainProgress:
-    """Live on a terminal, plain elsewhere."""
-    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+class LogProgress(PlainProgress):
+    """The same lines at the end of a file, each with the time; fewer of them.
+
+    Parameters
+    ----------
+    path : Path
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written. Later failures, of a full disk say, do not end a run.
+    """
+
+    _every = _LOG_SECONDS
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        try:
+            path.open("a", encoding="utf-8").close()
+        except OSError as error:
+            raise InputError(f"log {path}: cannot be written: {error.strerror}") from None
+
+    def _say(self, text: str) -> None:
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+            file.write(f"{stamp} {text}\n")
+
+
+class _Both:
+    """Two watchers of one run; ``done`` is the first one's."""
+
+    def __init__(self, *watchers: PlainProgress) -> None:
+        self._watchers = watchers
+
+    @property
+    def done(self) -> int:
+        return self._watchers[0].done
+
+    def begin(self, spec: ScanSpec, todo: int) -> None:
+        for watcher in self._watchers:
+            watcher.begin(spec, todo)
+
+    def advance(self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell]) -> None:
+        for watcher in self._watchers:
+            watcher.advance(finished, running)
+
+    def end(self) -> None:
+        for watcher in self._watchers:
+            watcher.end()
+
+
+def make_progress(log: Path | None = None) -> PlainProgress | _Both:
+    """Live on a terminal, plain elsewhere, and in a log file if one is named."""
+    shown = LiveProgress() if sys.stderr.isatty() else PlainProgress()
+    return shown if log is None else _Both(shown, LogProgress(log))
 
 
 def _place(cell: Cell) -> str:

@@ -49,6 +49,10 @@ class _Duration(click.ParamType):
     help="Where trials run.",
 )  # fmt: skip
 @click.option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, such as tcp://host:8786.")
+@click.option(
+    "--log", type=click.Path(path_type=Path, dir_okay=False),
+    help="Append progress and errors to a file, with times.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print cells, trials, memory and predicted hours.")
 def command(
     spec: str,
@@ -59,6 +63,7 @@ def command(
     device: str,
     executor: str,
     scheduler: str | None,
+    log: Path | None,
     dry_run: bool,
 ) -> None:
     """Run the trials of SPEC that its store does not have yet.
@@ -88,7 +93,7 @@ def command(
                 workers = max(slots(client), 1)
         _predict(scan, path, workers or cpu_count(), shard)
         return
-    progress = make_progress()
+    progress = make_progress(log)
     try:
         result = run(
             scan,

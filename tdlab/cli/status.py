@@ -29,12 +29,19 @@ def command(store: Path) -> None:
     shard = runs[-1]["provenance"].get("shard") if runs else None
     if runs:
         last = runs[-1]
-        versions = last["provenance"]["versions"]
+        record = last["provenance"]
         ended = last["ended"] or "running, or killed"
         click.echo(
             f"{len(runs)} runs; the last: {last['name']}, {ended}, {last['workers']} workers, "
-            f"tdlab {versions['tdlab']}, numpy {versions['numpy']}"
+            f"spec {last['spec_digest'][:12]}"
         )
+        for each in record.get("hosts") or [record]:
+            versions = each["versions"]
+            commit = f" ({each['commit'][:12]})" if each.get("commit") else ""
+            click.echo(
+                f"on {each['host']}, {each.get('cpu', each['machine'])}: tdlab {versions['tdlab']}"
+                f"{commit}, python {versions['python']}, numpy {versions['numpy']}, {each['blas']}"
+            )
     groups: dict[tuple[str, str], list[int]] = {}
     for cell in counts:
         sums = groups.setdefault((cell.problem, cell.method), [0] * (len(OUTCOMES) + 1))

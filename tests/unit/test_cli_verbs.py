@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import subprocess
 import time
 
@@ -70,6 +71,19 @@ def test_status(folder):
     assert "8 cells, 24 trials, 0 left" in shown.stdout
     for outcome in ("recovered", "unsupported", "measured"):
         assert outcome in shown.stdout
+
+
+def test_status_says_what_ran_it_and_a_log_what_happened(folder, tmp_path):
+    shown = tdlab("status", "my-scan.db", cwd=folder).stdout
+    assert "spec " in shown and "python 3." in shown and "numpy" in shown and "blas" in shown
+    log = tmp_path / "scan.log"
+    command = ["run", folder / "spec.toml", "--store", tmp_path / "s.db", "--log", log]
+    for _ in range(2):
+        assert tdlab(*command).returncode == 0
+    begin, end = log.read_text().splitlines()  # the second run had nothing to do
+    assert re.fullmatch(r"[0-9-]{10}T[0-9:]{8}[+-]\d{4} my scan: 8 cells, 24 trials to run", begin)
+    assert "24/24 trials" in end
+    assert refused(tdlab(*command[:-1], tmp_path / "none" / "scan.log"))
 
 
 def test_export_has_the_promised_columns_and_order(folder):

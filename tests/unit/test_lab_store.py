@@ -1,7 +1,9 @@
 """Stores: refuse what is not one, lose nothing, read while written."""
 
 import csv
+import importlib.util
 import io
+import json
 import os
 import sqlite3
 import stat
@@ -193,6 +195,23 @@ def test_parquet_says_which_extra_or_holds_the_table(filled, tmp_path):
             pd.testing.assert_frame_equal(
                 pd.read_parquet(target), store.trials(), check_dtype=False
             )
+
+
+def test_the_runs_of_a_store_export_with_their_provenance(filled, spec, tmp_path):
+    text = io.StringIO()
+    with open_store(filled) as store:
+        write_csv(store, text, "runs")
+        (run,) = store.runs()
+        (row,) = csv.DictReader(text.getvalue().splitlines())
+        assert row["spec_digest"] == spec.digest and row["workers"] == "2"
+        assert json.loads(row["versions"]) == run["provenance"]["versions"]
+        for name in ("host", "cpu", "blas", "system"):
+            assert row[name] == run["provenance"][name] != ""
+        if importlib.util.find_spec("pyarrow"):
+            write_file(store, tmp_path / "runs.parquet", "parquet", "runs")
+            (read,) = pd.read_parquet(tmp_path / "runs.parquet").to_dict("records")
+            assert read["started"] == run["started"] and read["cpus"] == run["provenance"]["cpus"]
+            assert read["versions"] == row["versions"] and pd.isna(read["shard"])
 
 
 def test_frames_of_an_empty_store(spec, tmp_path):
