@@ -147,3 +147,14 @@ def test_limits_of_the_search():
     for scale in (1e-120, 1e120):
         scaled = tdlab.FactoredTensor(tensor.components, scale * tensor.weights)
         assert tdlab.estimate_rank(scaled, rng=0).rank == 11
+
+
+@pytest.mark.parametrize(
+    ("order", "dim", "rank"), [(4, 8, 14), (4, 12, 40), (4, 4, 4), (6, 5, 20), (6, 6, 5)]
+)
+def test_even_orders_are_told_by_the_symmetric_flattening(order, dim, rank, rng):
+    rows = rng.standard_normal((rank, dim))
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    signs = np.where(np.arange(rank) % 3 == 0, -1.0, 1.0)
+    told = tdlab.estimate_rank(tdlab.FactoredTensor(rows, signs, order), rng=0)
+    assert told.rank == rank and told.evidence == "flattening" and told.noise == 0.0
