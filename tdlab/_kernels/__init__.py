@@ -9,9 +9,10 @@ from functools import cache
 @cache
 def warm_up() -> None:
     """Compile every kernel once in this process."""
-    from . import gauss_newton, hermite, khatri_rao, moments
+    from . import gauss_newton, hermite, khatri_rao, moments, student
 
     khatri_rao.warm_up()
     gauss_newton.warm_up()
     hermite.warm_up()
     moments.warm_up()
+    student.warm_up()

@@ -25,6 +25,7 @@ _BUILT_IN = {
     "moments-decompose": "tdlab.learners.moments_decompose:MomentsDecompose",
     "norm-trivial": "tdlab.learners.trivial:NormTrivial",
     "polynomial-regression": "tdlab.learners.polynomial_regression:PolynomialRegression",
+    "student": "tdlab.learners.student:Student",
     "trivial": "tdlab.learners.trivial:Trivial",
 }
 
