@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from tdlab.lab.store import Store
 
 
 @click.command("plot", short_help="Draw the figures of a store.")
@@ -15,17 +19,21 @@ import click
 )  # fmt: skip
 def command(store: Path, output: Path | None) -> None:
     """Draw the figures of STORE as PNG, SVG and PDF, each with its data as CSV."""
-    from tdlab.errors import InputError
     from tdlab.lab.store import open_store
 
+    folder = output if output is not None else Path(f"{store.stem}-figures")
     with open_store(store) as reader:
-        from tdlab.view.figures import plot_store
+        for path in draw(reader, folder):
+            click.echo(path)
 
-        folder = output if output is not None else Path(f"{store.stem}-figures")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            paths = plot_store(reader, folder)
-        except OSError as error:
-            raise InputError(f"output {folder}: cannot be written: {error.strerror}") from None
-    for path in paths:
-        click.echo(path)
+
+def draw(reader: Store, folder: Path) -> list[Path]:
+    """The figures of a store in a folder, which is made where it is missing."""
+    from tdlab.errors import InputError
+    from tdlab.view.figures import plot_store
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        return plot_store(reader, folder)
+    except OSError as error:
+        raise InputError(f"output {folder}: cannot be written: {error.strerror}") from None

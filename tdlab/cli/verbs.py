@@ -18,6 +18,7 @@ _VERBS = (
     "merge",
     "diff",
     "replay",
+    "reproduce",
     "list",
     "doctor",
 )

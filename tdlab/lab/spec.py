@@ -24,6 +24,7 @@ from tdlab.algorithms.registry import get_method, method_names
 from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.axes import ranks_at, samples_at
 from tdlab.lab.cells import Cell, MethodChoice, Problem
+from tdlab.lab.claims import Claim, parse_claim
 from tdlab.learners.base import Learner
 from tdlab.learners.registry import learner, learner_names, told_options
 from tdlab.networks.activation import Activation
@@ -35,7 +36,11 @@ MAX_TRIALS = 10**8
 _MAX_CELLS = 10**6
 _MAX_DIM = 10**6
 
-_SPEC_KEYS = ("name", "description", "seed", "trials", "time_limit", "problem", "method")
+_SPEC_KEYS = (
+    "name", "description", "seed", "trials", "time_limit", "problem", "method", "claim", "profile",
+)  # fmt: skip
+_PROFILE_KEYS = ("trials", "time_limit", "dims", "ranks", "samples")
+QUICK = "quick"
 _PROBLEM_KEYS = (
     "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
     "dense", "signs",
@@ -64,6 +69,10 @@ class ScanSpec:
         Without repetition, in the order of the file.
     source : str
         The TOML text.
+    claim : Claim or None
+        What the scan is to show, with checks that code evaluates.
+    profile : str
+        "quick" is the file as it stands; others are its tables [profile.NAME].
     """
 
     name: str
@@ -73,6 +82,8 @@ class ScanSpec:
     time_limit: float
     cells: tuple[Cell, ...]
     source: str
+    claim: Claim | None = None
+    profile: str = QUICK
 
     @property
     def slug(self) -> str:
@@ -86,8 +97,9 @@ class ScanSpec:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the text."""
-        return hashlib.sha256(self.source.encode()).hexdigest()
+        """SHA-256 of the text, and of the profile's name where it is not "quick"."""
+        named = "" if self.profile == QUICK else f"\n# profile {self.profile}"
+        return hashlib.sha256((self.source + named).encode()).hexdigest()
 
 
 def slug(name: str) -> str:
@@ -96,7 +108,7 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:100] or "scan"
 
 
-def read_spec(path: str | Path) -> ScanSpec:
+def read_spec(path: str | Path, profile: str = QUICK) -> ScanSpec:
     """Read and validate a TOML file."""
     path = Path(path)
     try:
@@ -105,11 +117,16 @@ def read_spec(path: str | Path) -> ScanSpec:
         raise InputError(f"{path}: got bytes that are not UTF-8 ({error.reason})") from None
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    return parse_spec(text, file=str(path), default_name=path.stem)
+    return parse_spec(text, file=str(path), default_name=path.stem, profile=profile)
 
 
-def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> ScanSpec:
+def parse_spec(
+    text: str, *, file: str = "spec", default_name: str = "scan", profile: str = QUICK
+) -> ScanSpec:
     """Validate TOML text; ``file`` is the name that messages use.
+
+    A table [profile.NAME] replaces trials and time_limit, and dims, ranks and samples of every
+    problem.
 
     Examples
     --------
@@ -135,6 +152,8 @@ def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> 
         raise InputError(f"{file}: not valid TOML: nested too deeply") from None
     _check_finite(file, table)
     _check_keys(file, "", table, _SPEC_KEYS)
+    table = _profiled(file, table, profile)
+    claim = parse_claim(f"{file}: claim", table["claim"]) if "claim" in table else None
     seed = check_integer(f"{file}: seed", table.get("seed", 0), 0)
     if seed >= 2**64:
         raise InputError(f"{file}: seed: got {seed}, wanted an integer below 2^64")
@@ -194,7 +213,27 @@ def parse_spec(text: str, *, file: str = "spec", default_name: str = "scan") -> 
             f"{file}: every cell is outside the range of its method (methods {names}, tensor order "
             f"{orders}), wanted at least one that a method supports"
         )
-    return ScanSpec(name, description, seed, trials, time_limit, tuple(cells.values()), text)
+    return ScanSpec(
+        name, description, seed, trials, time_limit, tuple(cells.values()), text, claim, profile
+    )
+
+
+def _profiled(file: str, table: dict[str, Any], profile: str) -> dict[str, Any]:
+    """The table with what a profile replaces."""
+    profiles = table.get("profile", {})
+    if not isinstance(profiles, dict) or not all(isinstance(p, dict) for p in profiles.values()):
+        raise InputError(f"{file}: profile: got {profiles!r}, wanted tables [profile.NAME]")
+    for name, one in profiles.items():
+        _check_keys(file, f"profile.{name}", one, _PROFILE_KEYS)
+    if QUICK in profiles:
+        raise InputError(f"{file}: profile: got 'quick', wanted the file itself to be that")
+    if profile == QUICK:
+        return table
+    chosen = profiles[check_choice(f"{file}: profile", profile, [QUICK, *profiles])]
+    whole = {key: chosen[key] for key in ("trials", "time_limit") if key in chosen}
+    parts = {key: value for key, value in chosen.items() if key not in whole}
+    problems = [{**one, **parts} for _, one in _tables(file, table, "problem")]
+    return {**table, **whole, "problem": problems}
 
 
 def _problem(

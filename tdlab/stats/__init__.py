@@ -1,15 +1,19 @@
 """Statistics of a scan: binomial intervals, recovery thresholds, their scaling with dimension."""
 
 from tdlab.stats.binomial import interval
+from tdlab.stats.null_law import NullLaw, dimension_that_looks_trivial, fit_null_law
 from tdlab.stats.scaling import Exponent, ExponentStatus, fit_exponent
 from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
 
 __all__ = [
     "Exponent",
     "ExponentStatus",
+    "NullLaw",
     "Threshold",
     "ThresholdStatus",
+    "dimension_that_looks_trivial",
     "estimate",
     "fit_exponent",
+    "fit_null_law",
     "interval",
 ]

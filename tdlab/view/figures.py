@@ -1,15 +1,18 @@
-"""All figures of a store: a phase diagram a problem, a risk figure a problem with risks."""
+"""All figures of a store: a phase diagram a problem, risks against width, samples and options."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tdlab.view import phase, risk, style
+from tdlab.view import phase, risk, samples, style, sweep
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
+
+# Fewer values of an option are variants of a method, not an axis.
+_SWEEP = 3
 
 
 def plot_store(store: Store, folder: Path) -> list[Path]:
@@ -32,32 +35,112 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
         If the store has no trials.
     """
     from tdlab.errors import InputError
+    from tdlab.lab.measures import risk_ratios
     from tdlab.lab.summary import threshold_rows
 
     counts = [cell for cell in store.counts() if cell.done]
     if not counts:
         raise InputError(f"{store.path}: got no trials, wanted at least one to draw")
-    thresholds = threshold_rows(counts)
-    ratios = _ratios(store)
+    ratios = risk_ratios(store)
+    swept = _swept(store, counts, ratios)
+    sweeping = {id(cell) for cells in swept.values() for cell, _ in cells}
+    exact = [cell for cell in counts if cell.n is None and id(cell) not in sweeping]
+    thresholds = threshold_rows(exact)
     paths: list[Path] = []
-    names = _names(dict.fromkeys(cell.problem for cell in counts if not cell.null))
+    names = _names(dict.fromkeys(cell.problem.removesuffix("/null") for cell in counts))
     with style.drawing():
-        for problem in dict.fromkeys(cell.problem for cell in counts if not cell.null):
-            cells = [cell for cell in counts if cell.problem == problem]
+        for problem in dict.fromkeys(cell.problem for cell in exact if not cell.null):
+            cells = [cell for cell in exact if cell.problem == problem]
             rows = [row for row in thresholds if row["problem"] == problem]
             paths += phase.draw(cells, rows, folder, f"phase-{names[problem]}")
-        with_null = {cell.problem.removesuffix("/null") for cell in counts if cell.null}
-        planted = dict.fromkeys(cell.problem for cell in counts if not cell.null)
+        with_null = {cell.problem.removesuffix("/null") for cell in exact if cell.null}
+        planted = dict.fromkeys(cell.problem for cell in exact if not cell.null)
         for problem in [p for p in planted if p in with_null] or list(planted):
-            cells = [
-                _risk_cell(cell, ratios)
-                for cell in counts
-                if cell.problem in (problem, f"{problem}/null")
-            ]
-            cells = [cell for cell in cells if cell.ratios]
-            if cells:
-                paths += risk.draw(problem, cells, folder, f"risk-{names[problem]}")
+            found = _risk_cells(exact, problem, ratios)
+            if found:
+                paths += risk.draw(problem, found, folder, f"risk-{names[problem]}")
+        for problem in dict.fromkeys(c.problem for c in counts if c.n is not None and not c.null):
+            here = [cell for cell in counts if cell.n is not None]
+            found = _risk_cells(here, problem, ratios)
+            if found:
+                degree = _degree(store, problem)
+                paths += samples.draw(problem, found, degree, folder, names[problem])
+        for (problem, option), cells in swept.items():
+            drawn = [one for _, one in cells]
+            name = f"sweep-{option}-{names[problem]}"
+            paths += sweep.draw(problem, option, drawn, folder, name)
     return paths
+
+
+def _risk_cells(
+    counts: Iterable[CellCounts], problem: str, ratios: dict[tuple[str, str], list[float]]
+) -> list[risk.RiskCell]:
+    """The cells of a problem and its null that have risks."""
+    cells = [
+        _risk_cell(cell, ratios) for cell in counts if cell.problem in (problem, f"{problem}/null")
+    ]
+    return [cell for cell in cells if cell.ratios]
+
+
+def _degree(store: Store, problem: str) -> int:
+    """Degree of the activation of a problem."""
+    rows = {cell.id for cell in store.counts() if cell.problem == problem}
+    for row, (_, identity) in store.identities().items():
+        if row in rows:
+            return len(identity["problem"]["activation"]) - 1
+    return 3
+
+
+def _swept(
+    store: Store, counts: Iterable[CellCounts], ratios: dict[tuple[str, str], list[float]]
+) -> dict[tuple[str, str], list[tuple[CellCounts, sweep.SweepCell]]]:
+    """Cells by (problem, option), for every numeric option of a method that takes three values."""
+    identities = store.identities()
+    groups: dict[tuple[str, str], list[tuple[CellCounts, dict[str, Any]]]] = {}
+    for cell in counts:
+        if cell.n is None:
+            method = identities[cell.id][1]["method"]
+            facts = {**method["options"], "width": method.get("width", 1.0)}
+            problem = cell.problem.removesuffix("/null")
+            groups.setdefault((problem, method["name"]), []).append((cell, facts))
+    found: dict[tuple[str, str], list[tuple[CellCounts, sweep.SweepCell]]] = {}
+    for (problem, method), members in groups.items():
+        for option in members[0][1]:
+            values = {facts[option] for _, facts in members}
+            numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+            if not numbers or len(values) < _SWEEP:
+                continue
+            for cell, facts in members:
+                others = _others(members, facts, option)
+                ended = cell.prefix["recovered"] + cell.prefix["failed"]
+                share = cell.prefix["recovered"] / ended if ended else None
+                one = sweep.SweepCell(
+                    problem=problem,
+                    method=f"{method}{others}",
+                    option=option,
+                    value=float(facts[option]),
+                    dim=cell.dim,
+                    rank=cell.rank,
+                    order=cell.order,
+                    null=cell.null,
+                    ratios=tuple(ratios.get((cell.cell, cell.method), ())),
+                    recovered=share,
+                )
+                found.setdefault((problem, option), []).append((cell, one))
+            break
+    return found
+
+
+def _others(
+    members: list[tuple[CellCounts, dict[str, Any]]], facts: dict[str, Any], option: str
+) -> str:
+    """What else tells variants of a method apart, in brackets."""
+    telling = [
+        f"{key}={value}"
+        for key, value in facts.items()
+        if key != option and len({str(each[key]) for _, each in members}) > 1
+    ]
+    return f"({', '.join(telling)})" if telling else ""
 
 
 def _names(problems: Iterable[str]) -> dict[str, str]:
@@ -72,19 +155,6 @@ def _names(problems: Iterable[str]) -> dict[str, str]:
             name = f"{slug(problem)}-{number}"
         names[problem] = name
     return names
-
-
-def _ratios(store: Store) -> dict[tuple[str, str], list[float]]:
-    """Risk ratios by cell; streamed, so that only these numbers are held."""
-    from tdlab.lab.store import COLUMNS
-
-    cell, ratio = COLUMNS.index("cell"), COLUMNS.index("risk_ratio")
-    method = COLUMNS.index("method")
-    found: dict[tuple[str, str], list[float]] = {}
-    for row in store.rows():
-        if row[ratio] is not None:
-            found.setdefault((row[cell], row[method]), []).append(row[ratio])
-    return found
 
 
 def _risk_cell(cell: CellCounts, ratios: dict[tuple[str, str], list[float]]) -> risk.RiskCell:

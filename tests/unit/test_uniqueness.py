@@ -108,11 +108,11 @@ def test_bad_requests_are_refused():
     with pytest.raises(InputError, match="max_bytes: got 100, wanted at least"):
         jacobian_gram(exact(rows), max_bytes=100)
     failed = tdlab.decompose(tdlab.gaussian_tensor(6, rng=0), 4, "lm", rng=0)
-    with pytest.raises(InputError, match="got status '.*', wanted a success"):
+    with pytest.raises(InputError, match=r"got status '.*', wanted a success"):
         failed.confidence()
     many = tdlab.sample_network(4, 6, "He3", "sphere", rng=1).weights
     with pytest.raises(InputError, match="24 parameters for 20 entries"):
         confidence(exact(many))
     nothing = tdlab.decompose(tdlab.gaussian_tensor(4, rng=0), 5, "jennrich")
-    with pytest.raises(InputError, match="no components"):
+    with pytest.raises(InputError, match="wanted a success"):
         confidence(nothing)

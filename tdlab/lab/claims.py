@@ -1,0 +1,167 @@
+"""What an experiment claims, and whether the trials of a store bear it out.
+
+A specification may carry a table [claim] with its statement, source and expectation, and checks:
+conditions on measured intervals that code evaluates. A check holds where every interval that it
+selects lies on the stated side, fails where one lies wholly on the other, and is undecided
+otherwise: a scan too small to tell says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tdlab.errors import InputError, check_choice, check_real
+
+if TYPE_CHECKING:
+    from tdlab.lab.store import Store
+
+QUANTITIES = ("risk", "gain", "recovered", "threshold", "exponent", "null-law")
+UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
+_CLAIM_KEYS = ("statement", "source", "expectation", "check")
+_CHECK_KEYS = ("text", "quantity", "where", "unit", "above", "below")
+_WHERE_KEYS = ("problem", "method", "dim", "rank", "null", "x_from", "x_to", "n")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One condition.
+
+    Attributes
+    ----------
+    text : str
+        What it means, for a person.
+    quantity : str
+        "risk" (median risk ratio of a cell), "gain" (over the null twin), "recovered" (share of
+        trials that recover everything), "threshold" (r* in ``unit``), "exponent" (of r* in d), or
+        "null-law" (q of (1 - r/r_id)^q, fitted to the nulls).
+    where : tuple of (str, value)
+        Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to.
+    unit : str
+        Of a threshold.
+    above, below : float or None
+        Bounds on the interval.
+    """
+
+    text: str
+    quantity: str
+    where: tuple[tuple[str, Any], ...]
+    unit: str
+    above: float | None
+    below: float | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What an experiment is about.
+
+    Attributes
+    ----------
+    statement, source, expectation : str
+    checks : tuple of Check
+    """
+
+    statement: str
+    source: str
+    expectation: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A check against a store.
+
+    Attributes
+    ----------
+    check : Check
+    status : str
+        "holds", "fails", "undecided", or "no data".
+    intervals : tuple of (str, float, float, float)
+        What was measured: where, value, low, high (95%).
+    """
+
+    check: Check
+    status: str
+    intervals: tuple[tuple[str, float, float, float], ...]
+
+    @property
+    def worst(self) -> tuple[str, float, float, float] | None:
+        """The interval that decides: the nearest to the wrong side of the bounds."""
+        if not self.intervals:
+            return None
+        if self.check.above is not None:
+            return min(self.intervals, key=lambda one: one[2])
+        return max(self.intervals, key=lambda one: one[3])
+
+
+def parse_claim(what: str, table: Any) -> Claim:
+    """A [claim] table; `InputError` with ``what`` in front for anything else."""
+    if not isinstance(table, dict):
+        raise InputError(f"{what}: got {table!r}, wanted a table [claim]")
+    for key in table:
+        check_choice(f"{what}: key", key, _CLAIM_KEYS)
+    texts = [_text(f"{what}.{key}", table.get(key, "")) for key in _CLAIM_KEYS[:3]]
+    checks = table.get("check", [])
+    if not isinstance(checks, list) or not all(isinstance(one, dict) for one in checks):
+        raise InputError(f"{what}.check: got {checks!r}, wanted tables [[claim.check]]")
+    found = tuple(_check(f"{what}.check[{i}]", one) for i, one in enumerate(checks, start=1))
+    return Claim(texts[0], texts[1], texts[2], found)
+
+
+def _check(what: str, table: Mapping[str, Any]) -> Check:
+    for key in table:
+        check_choice(f"{what}: key", key, _CHECK_KEYS)
+    quantity = check_choice(f"{what}.quantity", table.get("quantity"), QUANTITIES)
+    where = table.get("where", {})
+    if not isinstance(where, dict):
+        raise InputError(f"{what}.where: got {where!r}, wanted a table")
+    for key in where:
+        check_choice(f"{what}.where: key", key, _WHERE_KEYS)
+    bounds = {
+        side: check_real(f"{what}.{side}", table[side], float("-inf"))
+        for side in ("above", "below")
+        if side in table
+    }
+    if not bounds:
+        raise InputError(f"{what}: got no bound, wanted above, below or both")
+    unit = check_choice(f"{what}.unit", table.get("unit", "1"), UNITS)
+    text = _text(f"{what}.text", table.get("text", ""))
+    return Check(
+        text, quantity, tuple(sorted(where.items())), unit, bounds.get("above"), bounds.get("below")
+    )
+
+
+def _text(what: str, value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{what}: got {value!r}, wanted text")
+    return " ".join(value.split())
+
+
+def judge(claim: Claim, store: Store) -> list[Verdict]:
+    """Every check of a claim against the trials of a store."""
+    from tdlab.lab.measures import measured
+
+    verdicts = []
+    for check in claim.checks:
+        intervals = tuple(measured(check.quantity, dict(check.where), check.unit, store))
+        verdicts.append(Verdict(check, _status(check, intervals), intervals))
+    return verdicts
+
+
+def _status(check: Check, intervals: tuple[tuple[str, float, float, float], ...]) -> str:
+    if not intervals:
+        return "no data"
+    status = "holds"
+    for _, _, low, high in intervals:
+        right = (check.above is None or low > check.above) and (
+            check.below is None or high < check.below
+        )
+        wrong = (check.above is not None and high <= check.above) or (
+            check.below is not None and low >= check.below
+        )
+        if wrong:
+            return "fails"
+        if not right:
+            status = "undecided"
+    return status

@@ -1,0 +1,159 @@
+"""Intervals of what a store measured: the quantities that claims are about."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tdlab.theory import r_id
+
+if TYPE_CHECKING:
+    from tdlab.lab.store import CellCounts, Store
+
+# The extremes of five values hold the median with less than 95%.
+_FEWEST = 6
+Interval = tuple[str, float, float, float]
+
+
+def measured(
+    quantity: str, where: Mapping[str, Any], unit: str, store: Store
+) -> Iterator[Interval]:
+    """(where, value, low, high) of each cell, curve or fit that the filter selects."""
+    if quantity == "exponent":
+        yield from _exponents(where, store)
+    elif quantity == "threshold":
+        yield from _thresholds(where, unit, store)
+    elif quantity == "recovered":
+        yield from _recovered(where, store)
+    elif quantity == "null-law":
+        yield from _null_law(where, store)
+    else:
+        yield from _risks(where, store, over_null=quantity == "gain")
+
+
+def _selected(cell: CellCounts, where: Mapping[str, Any]) -> bool:
+    x = cell.rank / r_id(cell.dim, cell.order)
+    if not where.get("x_from", 0.0) <= x <= where.get("x_to", math.inf):
+        return False
+    names = {"problem": cell.problem.removesuffix("/null"), "method": cell.method}
+    names |= {"dim": cell.dim, "rank": cell.rank, "n": cell.n, "null": cell.null}
+    wanted = {key: value for key, value in where.items() if not key.startswith("x_")}
+    if "null" not in wanted:
+        wanted["null"] = False
+    return all(names[key] == value for key, value in wanted.items())
+
+
+def _name(cell: CellCounts) -> str:
+    n = "" if cell.n is None else f", n = {cell.n}"
+    return f"{cell.problem}, {cell.method}, d = {cell.dim}, r = {cell.rank}{n}"
+
+
+def risk_ratios(store: Store) -> dict[tuple[str, str], list[float]]:
+    """Risk ratios of trials that ended, by (cell, method); streamed, so only these are held."""
+    from tdlab.lab.store import COLUMNS
+
+    cell, ratio = COLUMNS.index("cell"), COLUMNS.index("risk_ratio")
+    method = COLUMNS.index("method")
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in store.rows():
+        if row[ratio] is not None:
+            found.setdefault((row[cell], row[method]), []).append(row[ratio])
+    return found
+
+
+def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterator[Interval]:
+    from tdlab.stats.binomial import median_interval
+
+    ratios = risk_ratios(store)
+    cells = store.counts()
+    nulls = {
+        (cell.problem.removesuffix("/null"), cell.method, cell.dim, cell.rank, cell.n): cell
+        for cell in cells
+        if cell.null
+    }
+    for cell in cells:
+        values = ratios.get((cell.cell, cell.method), [])
+        if not values or not _selected(cell, where):
+            continue
+        middle, low, high = median_interval(values)
+        if len(values) < _FEWEST:
+            low, high = -math.inf, math.inf
+        if not over_null:
+            yield _name(cell), middle, low, high
+            continue
+        twin = nulls.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
+        beside = [] if twin is None else ratios.get((twin.cell, twin.method), [])
+        if not beside:
+            continue
+        null_middle, null_low, null_high = median_interval(beside)
+        if null_low <= 0.0:
+            continue
+        if len(beside) < _FEWEST:
+            null_low, null_high = 0.0, math.inf
+        if not math.isfinite(high) or not null_low:
+            yield _name(cell), 1 - middle / null_middle, -math.inf, math.inf
+            continue
+        # Both intervals at once: at least 90% for the ratio of the two medians.
+        yield _name(cell), 1 - middle / null_middle, 1 - high / null_low, 1 - low / null_high
+
+
+def _recovered(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+    from tdlab.lab.store import CENSORED
+    from tdlab.stats.binomial import interval
+
+    for cell in store.counts():
+        won, lost = cell.prefix["recovered"], cell.prefix["failed"]
+        censored = sum(cell.prefix[outcome] for outcome in CENSORED)
+        if not won + lost + censored or not _selected(cell, where):
+            continue
+        # Censored trials might have gone either way.
+        low = interval(won, won + lost + censored)[0]
+        high = interval(won + censored, won + lost + censored)[1]
+        yield _name(cell), won / (won + lost + censored), float(low), float(high)
+
+
+def _thresholds(where: Mapping[str, Any], unit: str, store: Store) -> Iterator[Interval]:
+    from tdlab.lab.summary import threshold_rows
+
+    order = {cell.problem: cell.order for cell in store.counts()}
+    for row in threshold_rows(store.counts()):
+        if any(row[key] != value for key, value in where.items() if key in row):
+            continue
+        if row["low"] is None and row["high"] is None:
+            continue
+        d, k = row["dim"], order[row["problem"]]
+        scale = {"1": 1.0, "d": d, "d^1.5": d**1.5, "d^(k/2)": d ** (k / 2), "r_id": r_id(d, k)}
+        low = 0.0 if row["low"] is None else row["low"]
+        high = math.inf if row["high"] is None else row["high"]
+        value = math.nan if row["r_star"] is None else row["r_star"]
+        name = f"{row['problem']}, {row['method']}, d = {d}"
+        yield name, value / scale[unit], low / scale[unit], high / scale[unit]
+
+
+def _exponents(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+    from tdlab.lab.summary import exponent_rows
+
+    for row in exponent_rows(store.counts()):
+        if any(row[key] != value for key, value in where.items() if key in row):
+            continue
+        if row["exponent"] is not None and row["low"] is not None and row["high"] is not None:
+            yield f"{row['problem']}, {row['method']}", row["exponent"], row["low"], row["high"]
+
+
+def _null_law(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+    from tdlab.stats.null_law import fit_null_law
+
+    ratios = risk_ratios(store)
+    groups: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for cell in store.counts():
+        if not cell.null or not _selected(cell, {**where, "null": True}):
+            continue
+        x = cell.rank / r_id(cell.dim, cell.order)
+        for value in ratios.get((cell.cell, cell.method), []):
+            key = (cell.problem.removesuffix("/null"), cell.method)
+            groups.setdefault(key, []).append((x, value))
+    for (problem, method), points in groups.items():
+        fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points])
+        if fit is not None:
+            yield f"{problem}, {method}", fit.power, fit.low, fit.high

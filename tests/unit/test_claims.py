@@ -1,0 +1,225 @@
+"""Claims, profiles and verdicts: what an experiment says of itself, judged on a real store."""
+
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tdlab
+from tdlab import InputError
+from tdlab.lab.bundled import experiments
+from tdlab.lab.claims import judge
+from tdlab.lab.spec import parse_spec, read_spec
+from tdlab.stats import dimension_that_looks_trivial, fit_null_law
+
+SPEC = """
+name = "small"
+seed = 1
+trials = 6
+
+[claim]
+statement = "jennrich recovers up to d"
+source = "Leurgans, Ross and Abel (1993)"
+expectation = "all at r = 3 and 5, and the null keeps variance"
+
+[[claim.check]]
+text = "recovered"
+quantity = "recovered"
+above = 0.5
+[[claim.check]]
+text = "no risk"
+quantity = "risk"
+below = 1e-9
+[[claim.check]]
+text = "the null keeps a fifth"
+quantity = "risk"
+where = { null = true, rank = 3 }
+above = 0.2
+[[claim.check]]
+text = "a false one"
+quantity = "risk"
+where = { null = true, rank = 3 }
+below = 0.1
+[[claim.check]]
+text = "gain over the null"
+quantity = "gain"
+where = { x_to = 0.4 }
+above = 0.9
+[[claim.check]]
+text = "nothing of that kind"
+quantity = "risk"
+where = { dim = 99 }
+above = 0.0
+
+[profile.full]
+trials = 7
+ranks = [3]
+
+[[problem]]
+activation = "He3"
+ensemble = "sphere"
+dims = [6]
+ranks = [3, 5]
+null = true
+
+[[method]]
+name = "lm"
+restarts = 2
+iterations = 60
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return tdlab.run(parse_spec(SPEC), store=tmp_path_factory.mktemp("s") / "s.db", workers=1)
+
+
+def test_checks_hold_fail_or_have_no_data(store):
+    verdicts = judge(parse_spec(SPEC).claim, store)
+    assert [v.status for v in verdicts] == ["holds", "holds", "holds", "fails", "holds", "no data"]
+    where, value, low, high = verdicts[2].worst
+    frame = store.trials()
+    null = frame[(frame["problem"] == "He3/sphere/null") & (frame["rank"] == 3)]["risk_ratio"]
+    assert value == pytest.approx(null.median()) and low <= value <= high and "r = 3" in where
+    assert len(verdicts[0].intervals) == 2
+
+
+def test_too_few_trials_are_undecided(tmp_path):
+    text = SPEC.replace("trials = 6", "trials = 4", 1)
+    store = tdlab.run(parse_spec(text), store=tmp_path / "few.db", workers=1)
+    verdicts = judge(parse_spec(text).claim, store)
+    assert [v.status for v in verdicts[1:5]] == ["undecided"] * 4
+
+
+def test_thresholds_and_exponents_are_those_of_the_store(store):
+    text = SPEC.replace(
+        'quantity = "risk"\nbelow = 1e-9', 'quantity = "threshold"\nunit = "d"\nabove = 0.5'
+    )
+    verdict = judge(parse_spec(text).claim, store)[1]
+    row = store.thresholds().iloc[0]
+    assert verdict.status == ("holds" if row["low"] > 3 else "undecided")
+    assert verdict.worst[2] == pytest.approx(row["low"] / 6) and verdict.worst[3] == math.inf
+
+
+def test_profiles_replace_what_they_name():
+    quick, full = parse_spec(SPEC), parse_spec(SPEC, profile="full")
+    assert {cell.rank for cell in quick.cells} == {3, 5} and quick.trials == 6
+    assert {cell.rank for cell in full.cells} == {3} and full.trials == 7
+    shared = {cell.digest for cell in quick.cells} & {cell.digest for cell in full.cells}
+    assert len(shared) == len(full.cells), "cells are the same cells in every profile"
+    assert quick.digest != full.digest
+    for bad in ("none", "ful"):
+        with pytest.raises(InputError, match="profile"):
+            parse_spec(SPEC, profile=bad)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "match"),
+    [
+        ('quantity = "recovered"\n', "", "quantity"),
+        ('quantity = "recovered"', 'quantity = "luck"', "quantity"),
+        ("above = 0.5\n", "", "bound"),
+        ("above = 0.5", 'above = "x"', "above"),
+        ("where = { dim = 99 }", "where = { dims = 99 }", "where"),
+        ("where = { dim = 99 }", "where = 3", "where"),
+        ('statement = "jennrich recovers up to d"\n', "", "statement"),
+        ("[profile.full]", "[profile.quick]", "profile"),
+        ("[profile.full]\ntrials", "[profile.full]\nseed = 2\ntrials", "profile.full"),
+    ],
+)
+def test_bad_claims_are_one_line(old, new, match):
+    with pytest.raises(InputError, match=match) as caught:
+        parse_spec(SPEC.replace(old, new, 1))
+    assert "\n" not in str(caught.value)
+
+
+def test_reproduce_prints_verdicts_and_draws(tmp_path):
+    (tmp_path / "small.toml").write_text(SPEC)
+    done = subprocess.run(
+        [sys.executable, "-m", "tdlab", "reproduce", "small.toml", "--workers", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    for line in (
+        "claim        jennrich recovers",
+        "holds        recovered",
+        "fails        a false",
+    ):
+        assert line in done.stdout
+    assert (tmp_path / "small-quick.db").exists()
+    assert list((tmp_path / "small-quick-figures").glob("risk-*.png"))
+    bare = SPEC[: SPEC.index("[claim]")] + SPEC[SPEC.index("[profile.full]") :]
+    (tmp_path / "bare.toml").write_text(bare)
+    done = subprocess.run(
+        [sys.executable, "-m", "tdlab", "reproduce", "bare.toml"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "[claim]" in done.stderr
+
+
+def test_every_bundled_experiment_is_valid_in_every_profile():
+    for path in experiments().values():
+        scan = read_spec(path)
+        if scan.claim is not None:
+            assert scan.claim.checks and scan.claim.source and scan.claim.expectation
+            assert read_spec(path, "full").trials > scan.trials
+
+
+def test_the_null_law():
+    rng = np.random.default_rng(0)
+    x = np.linspace(0.1, 0.85, 40)
+    ratios = (1 - x) ** 2.3 * np.exp(0.05 * rng.standard_normal(40))
+    fit = fit_null_law(x, ratios)
+    assert fit.low < 2.3 < fit.high and fit.high - fit.low < 0.3 and fit.points == 40
+    assert fit_null_law([0.5, 0.5], [0.2, 0.2]) is None
+    bent = fit_null_law(x, (1 - x) ** (2 + x))
+    assert bent.curvature == pytest.approx(1.0, rel=0.05)
+    for level in (0.5, 0.9):
+        d = dimension_that_looks_trivial(2.3, level)
+        share = (
+            d**1.5 / tdlab.theory.r_id(d)
+            if float(d).is_integer()
+            else 6 * d**1.5 / ((d + 1) * (d + 2))
+        )
+        assert (1 - share) ** 2.3 == pytest.approx(level, rel=1e-6)
+
+
+def test_figures_of_sweeps_and_samples(tmp_path):
+    from tdlab.view.figures import plot_store
+
+    sweep = SPEC.replace("[[method]]", "[[method]]\nwidth = 2.0", 1) + "".join(
+        f'\n[[method]]\nname = "lm"\nrestarts = 2\niterations = 60\nwidth = {w}\n'
+        for w in (1.0, 1.5)
+    )
+    sweep = sweep.replace("trials = 6", "trials = 2", 1)
+    store = tdlab.run(parse_spec(sweep), store=tmp_path / "w.db", workers=1)
+    names = {path.name for path in plot_store(store, tmp_path)}
+    assert {"sweep-width-He3-sphere.png", "sweep-width-He3-sphere.csv"} <= names
+    assert not any(name.startswith("phase") for name in names)
+    samples = """
+trials = 2
+[problem]
+activation = "x**3"
+ensemble = "sphere"
+dims = [4]
+ranks = [2, 3, 4, 5]
+samples = [20, 40, 80]
+null = true
+[[method]]
+name = "polynomial-regression"
+[[method]]
+name = "linear"
+"""
+    store = tdlab.run(parse_spec(samples), store=tmp_path / "n.db", workers=1)
+    names = {path.name for path in plot_store(store, tmp_path)}
+    assert {"samples-x-3-sphere.png", "samples-phase-x-3-sphere-d4.svg"} <= names
+    rows = (tmp_path / "samples-x-3-sphere.csv").read_text().splitlines()
+    assert len(rows) == 1 + 2 * 4 * 3 * 2
