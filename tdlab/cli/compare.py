@@ -27,13 +27,17 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
     """
     from tdlab.cli.progress import make_progress
     from tdlab.cli.tables import text_table
-    from tdlab.errors import check_choice
+    from tdlab.errors import InputError, check_choice
     from tdlab.lab.bundled import find_spec
     from tdlab.lab.compare import compare
     from tdlab.lab.spec import read_spec
     from tdlab.lab.sweep import run
 
     scan = read_spec(find_spec(spec))
+    if scan.targets:
+        raise InputError(
+            f"{spec}: got adaptive ranks, wanted `ranks`: methods are compared at the same ones"
+        )
     labels = list(dict.fromkeys(cell.method.label for cell in scan.cells))
     for label in against:
         check_choice("against", label, labels)

@@ -60,10 +60,16 @@ def _experiments() -> str:
 
     specs = {name: read_spec(path) for name, path in experiments().items()}
     rows = [
-        [name, len(spec.cells), len(spec.cells) * spec.trials, spec.description]
+        [
+            name,
+            len(spec.cells),
+            len(spec.cells) * spec.trials,
+            len(spec.targets),
+            spec.description,
+        ]
         for name, spec in specs.items()
     ]
-    return text_table(["experiment", "cells", "trials", "description"], rows)
+    return text_table(["experiment", "cells", "trials", "adaptive", "description"], rows)
 
 
 _LISTS = {

@@ -36,6 +36,7 @@ class PlainProgress:
 
     def __init__(self) -> None:
         self.done = 0
+        self._adaptive = False
         self._outcomes: Counter[str] = Counter()
         self._errors: set[str] = set()
 
@@ -44,10 +45,18 @@ class PlainProgress:
         self._started = time.monotonic()
         self._shown = self._started
         kept = len(spec.cells) * spec.trials - todo
-        have = f", {kept} stored already" if kept else ""
-        self._say(f"{spec.name}: {len(spec.cells)} cells, {todo} trials to run{have}")
+        have = f", {kept} stored already" if kept > 0 else ""
+        parts = [f"{len(spec.cells)} cells"] if spec.cells else []
+        if spec.targets:
+            self._adaptive = True
+            parts.append(f"{len(spec.targets)} adaptive thresholds")
+            have = ", more as rounds end"
+        self._say(f"{spec.name}: {', '.join(parts)}, {todo} trials to run{have}")
 
-    def advance(self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell]) -> None:
+    def advance(
+        self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell], todo: int
+    ) -> None:
+        self._todo = todo
         self.done += len(finished)
         for cell, index, result in finished:
             self._outcomes[result.outcome] += 1
@@ -69,7 +78,9 @@ class PlainProgress:
     def _line(self, running: list[Cell]) -> str:
         spent = max(time.monotonic() - self._started, 1e-9)
         parts = [f"{self.done}/{self._todo} trials", f"{self.done / spent:.1f}/s"]
-        if 0 < self.done < self._todo:
+        if self._adaptive and running:
+            parts.append(f"{self._todo - self.done} asked for")
+        elif 0 < self.done < self._todo:
             parts.append(f"{duration(spent * (self._todo - self.done) / self.done)} left")
         else:
             parts.append(f"{duration(spent)} in all")
@@ -108,7 +119,9 @@ class LiveProgress(PlainProgress):
             self._shown = now
             if self.done or running:
                 line = self._line(running).partition("trials  ")[2]
-                self._progress.update(self._bar, completed=self.done, description=line)
+                self._progress.update(
+                    self._bar, completed=self.done, total=self._todo, description=line
+                )
             self._progress.refresh()
 
     def end(self) -> None:

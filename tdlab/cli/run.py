@@ -133,10 +133,18 @@ def _predict(scan: ScanSpec, path: Path, workers: int, shard: Shard | None) -> N
     cost = predict(scan, path, workers, shard)
     click.echo(f"scan       {scan.name}")
     click.echo(f"store      {path}{'' if path.exists() else ' (new)'}")
-    click.echo(f"cells      {cost.cells}, {cost.unsupported} of them outside their method's range")
-    click.echo(f"trials     {cost.trials}, {cost.missing} of them missing")
+    if cost.cells:
+        click.echo(
+            f"cells      {cost.cells}, {cost.unsupported} of them outside their method's range"
+        )
+        click.echo(f"trials     {cost.trials}, {cost.missing} of them missing")
+    if cost.thresholds:
+        click.echo(f"adaptive   {cost.thresholds} thresholds, {cost.least} to {cost.most} trials")
     click.echo(f"memory     {cost.memory_bytes / 2**30:.1f} GiB for {workers} workers")
+    hours = f"{cost.hours:.3g}"
+    if cost.thresholds:
+        hours += f" to {cost.most_hours:.3g}"
     click.echo(
-        f"predicted  {cost.hours:.3g} hours from {cost.measured} measured trials; "
+        f"predicted  {hours} hours from {cost.measured} measured trials; "
         f"at most {cost.at_most_hours:.3g}"
     )

@@ -79,7 +79,7 @@ def threshold_table(counts: Sequence[CellCounts]) -> str:
         rows.append(
             [
                 row["problem"], row["method"], row["dim"], number(row["r_star"]), interval,
-                row["status"], row["trials"], row["timeouts"], row["errors"],
+                ", ".join([row["status"], *row["flags"].split()]), row["trials"], row["timeouts"], row["errors"],
             ]
         )  # fmt: skip
     if not rows:

@@ -133,7 +133,9 @@ class ClusterPool(Generic[Key]):
         """Keys of the oldest trials under way, one a slot."""
         return [job.key for job in self._flying.values()][: self._slots]
 
-    def run(self, tasks: Iterator[tuple[Key, Task]]) -> Iterator[list[tuple[Key, TrialResult]]]:
+    def run(
+        self, tasks: Iterator[tuple[Key, Task] | None]
+    ) -> Iterator[list[tuple[Key, TrialResult]]]:
         """Yield finished trials as they come, in lists; an empty list a tick when there are none.
 
         Without workers it waits for some.
@@ -145,7 +147,7 @@ class ClusterPool(Generic[Key]):
                 return
             yield self._collect()
 
-    def _hand_out(self, tasks: Iterator[tuple[Key, Task]], exhausted: bool) -> bool:
+    def _hand_out(self, tasks: Iterator[tuple[Key, Task] | None], exhausted: bool) -> bool:
         room = self._count() * (_AHEAD if self._seconds < _SHORT_SECONDS else 1)
         while len(self._flying) < room:
             if self._again:
@@ -153,9 +155,10 @@ class ClusterPool(Generic[Key]):
             elif exhausted:
                 break
             else:
-                following = next(tasks, None)
-                if following is None:
-                    return True
+                following = next(tasks, False)
+                if not following:
+                    # None: the next depends on trials that have not ended.
+                    return following is False
                 job = _Job(*following)
             future = self._executor.submit(run_hosted, job.task, self._settings)
             self._flying[future] = job

@@ -102,10 +102,13 @@ class Pool(Generic[Key]):
         """Keys of the trials that run now."""
         return [worker.jobs[0].key for worker in self._workers if worker.jobs]
 
-    def run(self, tasks: Iterator[tuple[Key, Task]]) -> Iterator[list[tuple[Key, TrialResult]]]:
+    def run(
+        self, tasks: Iterator[tuple[Key, Task] | None]
+    ) -> Iterator[list[tuple[Key, TrialResult]]]:
         """Yield finished trials as they come, in lists; an empty list a tick when there are none.
 
-        Tasks are taken from the iterator only as workers have room for them.
+        Tasks are taken from the iterator only as workers have room for them; None says that there
+        is none before others end.
         """
         exhausted = False
         while True:
@@ -118,7 +121,7 @@ class Pool(Generic[Key]):
                 self._collect(worker, finished)
             yield finished
 
-    def _hand_out(self, tasks: Iterator[tuple[Key, Task]], exhausted: bool) -> bool:
+    def _hand_out(self, tasks: Iterator[tuple[Key, Task] | None], exhausted: bool) -> bool:
         """Give every worker with room its next tasks; whether the iterator has ended."""
         starting = sum(not worker.ready for worker in self._workers)
         while len(self._workers) < self._size and not (exhausted and len(self._again) <= starting):
@@ -138,13 +141,13 @@ class Pool(Generic[Key]):
         return exhausted
 
     def _next(
-        self, tasks: Iterator[tuple[Key, Task]], exhausted: bool
+        self, tasks: Iterator[tuple[Key, Task] | None], exhausted: bool
     ) -> tuple[_Job[Key] | None, bool]:
         if self._again:
             return self._again.popleft(), exhausted
         if not exhausted:
-            for key, task in tasks:
-                return _Job(key, task), False
+            for item in tasks:
+                return (_Job(*item) if item else None), False
         return None, True
 
     def _wait(self) -> None:

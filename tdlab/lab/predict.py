@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tdlab.lab.allocate import Target
 from tdlab.lab.cells import Cell
 from tdlab.lab.machine import worker_memory
 from tdlab.lab.pool import Pool
@@ -28,13 +29,18 @@ class Prediction:
     Attributes
     ----------
     cells, trials, missing : int
-        Of the specification; of these, trials that the store does not have.
+        Of the fixed grids; of these, trials that the store does not have.
+    thresholds : int
+        Adaptive ones.
+    least, most : int
+        Trials of these, those in the store included: how many depends on their outcomes.
     unsupported : int
         Cells outside the range of their method: their trials take no time.
     memory_bytes : int
         All workers together, at the largest cell.
-    hours : float
-        Wall-clock time on the given workers, from measured trials.
+    hours, most_hours : float
+        Wall-clock time on the given workers, from measured trials, if the adaptive thresholds
+        take the least and the most. What the store has of these is not subtracted.
     at_most_hours : float
         If every trial ran into its time limit.
     measured : int
@@ -44,9 +50,13 @@ class Prediction:
     cells: int
     trials: int
     missing: int
+    thresholds: int
+    least: int
+    most: int
     unsupported: int
     memory_bytes: int
     hours: float
+    most_hours: float
     at_most_hours: float
     measured: int
 
@@ -69,12 +79,14 @@ def predict(spec: ScanSpec, store: Path, workers: int, shard: Shard | None = Non
         for cell in spec.cells
     }
     supported = [cell for cell in spec.cells if cell.supported]
+    # The cost of an adaptive threshold is that of trials near it: taken to be at a rank like d.
+    near = [target.at(min(target.ranks, key=_distance(target))) for target in spec.targets]
     curves: dict[str, list[Cell]] = {}
-    for cell in supported:
+    for cell in dict.fromkeys((*supported, *near)):
         curves.setdefault(cell.curve, []).append(cell)
 
     times: dict[Cell, float] = {}
-    for cell in supported:
+    for cell in (*supported, *near):
         if done.get(cell.digest[:DIGEST_CHARACTERS]):
             times[cell] = seconds[cell.digest[:DIGEST_CHARACTERS]]
     measured = sum(done.get(cell.digest[:DIGEST_CHARACTERS], 0) for cell in times)
@@ -88,24 +100,38 @@ def predict(spec: ScanSpec, store: Path, workers: int, shard: Shard | None = Non
         times.update(probed)
         measured += len(probed)
 
-    total = 0.0
+    guesses: dict[Cell, float] = {}
     for cells in curves.values():
         known = [cell for cell in cells if cell in times]
         for cell in cells:
+            guess = spec.time_limit
             if known:
-                near = min(known, key=lambda other: abs(_work(other) - _work(cell)))
-                guess = times[near] * _work(cell) / _work(near)
-            else:
-                guess = spec.time_limit
-            total += todo[cell] * min(guess, spec.time_limit)
+                other = min(known, key=lambda other: abs(_work(other) - _work(cell)))
+                guess = times[other] * _work(cell) / _work(other)
+            guesses[cell] = min(guess, spec.time_limit)
+    grid = sum(todo[cell] * guesses[cell] for cell in supported)
+    each = sum(guesses[cell] for cell in near)
+    rule, thresholds = spec.rule, len(spec.targets)
+    most = grid + min(rule.budget_trials * each, rule.budget_seconds * thresholds)
+    at_most = spec.time_limit * (
+        sum(todo[cell] for cell in supported) + rule.budget_trials * thresholds
+    )
     return Prediction(
         cells=len(spec.cells),
         trials=sum(wanted.values()),
         missing=sum(todo.values()),
+        thresholds=thresholds,
+        least=rule.least * thresholds,
+        most=rule.budget_trials * thresholds,
         unsupported=len(spec.cells) - len(supported),
-        memory_bytes=workers * max(_IDLE_BYTES + _bytes(cell) for cell in spec.cells),
-        hours=total / workers / 3600,
-        at_most_hours=sum(todo[c] for c in supported) * spec.time_limit / workers / 3600,
+        memory_bytes=workers
+        * max(
+            _IDLE_BYTES + _bytes(cell)
+            for cell in (*spec.cells, *(target.at(target.ranks[-1]) for target in spec.targets))
+        ),
+        hours=(grid + rule.least * each) / workers / 3600,
+        most_hours=most / workers / 3600,
+        at_most_hours=at_most / workers / 3600,
         measured=measured,
     )
 
@@ -126,6 +152,11 @@ def _probe(spec: ScanSpec, cells: list[Cell], workers: int) -> dict[Cell, float]
             if time.monotonic() >= stop_at:
                 break
     return times
+
+
+def _distance(target: Target) -> Callable[[int], float]:
+    """Of a rank from the dimension."""
+    return lambda rank: abs(rank - target.cell.dim)
 
 
 def _work(cell: Cell) -> float:

@@ -22,6 +22,8 @@ import numpy as np
 
 from tdlab.algorithms.registry import get_method, method_names
 from tdlab.errors import InputError, check_choice, check_integer, check_real
+from tdlab.lab.adaptive import ADAPTIVE, adaptive_ranks, adaptive_rule, adaptive_samples
+from tdlab.lab.allocate import Target
 from tdlab.lab.axes import ranks_at, samples_at
 from tdlab.lab.cells import Cell, MethodChoice, Problem
 from tdlab.lab.claims import Claim, parse_claim
@@ -31,15 +33,17 @@ from tdlab.networks.activation import Activation
 from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
 from tdlab.networks.sampling import SIGNS
 from tdlab.networks.two_layer import TwoLayerNetwork
+from tdlab.stats.adaptive import Rule
 
 MAX_TRIALS = 10**8
 _MAX_CELLS = 10**6
 _MAX_DIM = 10**6
 
 _SPEC_KEYS = (
-    "name", "description", "seed", "trials", "time_limit", "problem", "method", "claim", "profile",
+    "name", "description", "seed", "trials", "time_limit", "adaptive", "problem", "method", "claim",
+    "profile",
 )  # fmt: skip
-_PROFILE_KEYS = ("trials", "time_limit", "dims", "ranks", "samples")
+_PROFILE_KEYS = ("trials", "time_limit", "adaptive", "dims", "ranks", "samples")
 QUICK = "quick"
 _PROBLEM_KEYS = (
     "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
@@ -66,7 +70,11 @@ class ScanSpec:
     time_limit : float
         Seconds a trial.
     cells : tuple of Cell
-        Without repetition, in the order of the file.
+        Of the fixed grids. Without repetition, in the order of the file.
+    targets : tuple of Target
+        Thresholds that adaptive rounds locate.
+    rule : Rule
+        For these.
     source : str
         The TOML text.
     claim : Claim or None
@@ -81,6 +89,8 @@ class ScanSpec:
     trials: int
     time_limit: float
     cells: tuple[Cell, ...]
+    targets: tuple[Target, ...]
+    rule: Rule
     source: str
     claim: Claim | None = None
     profile: str = QUICK
@@ -125,7 +135,7 @@ def parse_spec(
 ) -> ScanSpec:
     """Validate TOML text; ``file`` is the name that messages use.
 
-    A table [profile.NAME] replaces trials and time_limit, and dims, ranks and samples of every
+    A table [profile.NAME] replaces trials, time_limit and the table adaptive, and dims, ranks and samples of every
     problem.
 
     Examples
@@ -167,11 +177,13 @@ def parse_spec(
         raise InputError(f"{file}: description: got {description!r}, wanted text")
 
     methods = _methods(file, _tables(file, table, "method"))
+    rule = adaptive_rule(file, table)
     cells: dict[str, Cell] = {}
+    targets: dict[tuple[str, int], Target] = {}
     labels: dict[str, dict[str, Any]] = {}
     answered: set[MethodChoice] = set()
     for where, problem_table in _tables(file, table, "problem"):
-        problem, points = _problem(file, where, problem_table)
+        problem, points, thresholds = _problem(file, where, problem_table, rule)
         if labels.setdefault(problem.label, problem.identity) != problem.identity:
             raise InputError(
                 f"{file}: {where}: got the label {problem.label!r} of another problem, wanted a "
@@ -181,7 +193,7 @@ def parse_spec(
         if problem_table.get("null", False):
             twin = dataclasses.replace(problem, label=f"{problem.label}/null", null=True)
             problems.append(twin)
-        own = [each for each in methods if each.answers(points[0][2])]
+        own = [each for each in methods if each.answers((*points, *thresholds)[0][2])]
         answered.update(own)
         size = len(problems) * len(points) * len(own)
         if (len(cells) + size) > _MAX_CELLS or (len(cells) + size) * trials > MAX_TRIALS:
@@ -199,6 +211,29 @@ def parse_spec(
                             f"{file}: {where}: got problem {known.problem.label!r} again as "
                             f"{each.label!r} at dim {dim}, rank {rank}, wanted one label"
                         )
+        for dim, ranks, n in thresholds:
+            for method in own:
+                cell = Cell(problem, dim, ranks[0], n, method, seed, time_limit)
+                own_ranks = tuple(
+                    rank for rank in ranks if dataclasses.replace(cell, rank=rank).supported
+                )
+                if own_ranks:
+                    cell = dataclasses.replace(cell, rank=own_ranks[0])
+                    targets.setdefault((cell.curve, dim), Target(cell, own_ranks))
+    both = targets.keys() & {(cell.curve, cell.dim) for cell in cells.values()}
+    if both:
+        dim = min(dim for _, dim in both)
+        raise InputError(
+            f"{file}: problem: got a grid and adaptive ranks at dim {dim}, wanted one of them"
+        )
+    if "adaptive" in table and not targets:
+        raise InputError(
+            f"{file}: adaptive: got no problem without `ranks` that a method supports, wanted one"
+        )
+    if "trials" in table and not cells:
+        raise InputError(
+            f"{file}: trials: got {trials} and adaptive ranks only, wanted adaptive.budget_trials"
+        )
     for method in methods:
         if method not in answered:
             wanted = "samples = [...]" if method.learner else "samples = 'exact'"
@@ -206,7 +241,7 @@ def parse_spec(
                 f"{file}: method: got '{method.name}' and no problem that it takes, wanted one "
                 f"with {wanted}"
             )
-    if not any(cell.supported for cell in cells.values()):
+    if not targets and not any(cell.supported for cell in cells.values()):
         names = ", ".join(sorted({method.label for method in methods}))
         orders = ", ".join(sorted({str(cell.problem.order) for cell in cells.values()}))
         raise InputError(
@@ -214,7 +249,17 @@ def parse_spec(
             f"{orders}), wanted at least one that a method supports"
         )
     return ScanSpec(
-        name, description, seed, trials, time_limit, tuple(cells.values()), text, claim, profile
+        name,
+        description,
+        seed,
+        trials,
+        time_limit,
+        tuple(cells.values()),
+        tuple(targets.values()),
+        rule,
+        text,
+        claim,
+        profile,
     )
 
 
@@ -230,18 +275,21 @@ def _profiled(file: str, table: dict[str, Any], profile: str) -> dict[str, Any]:
     if profile == QUICK:
         return table
     chosen = profiles[check_choice(f"{file}: profile", profile, [QUICK, *profiles])]
-    whole = {key: chosen[key] for key in ("trials", "time_limit") if key in chosen}
+    whole = {key: chosen[key] for key in ("trials", "time_limit", "adaptive") if key in chosen}
     parts = {key: value for key, value in chosen.items() if key not in whole}
     problems = [{**one, **parts} for _, one in _tables(file, table, "problem")]
     return {**table, **whole, "problem": problems}
 
 
 def _problem(
-    file: str, where: str, table: Mapping[str, Any]
-) -> tuple[Problem, list[tuple[int, int, int | None]]]:
-    """The problem of one table, and its points (dim, rank, samples)."""
+    file: str, where: str, table: Mapping[str, Any], rule: Rule
+) -> tuple[
+    Problem, list[tuple[int, int, int | None]], list[tuple[int, tuple[int, ...], int | None]]
+]:
+    """The problem of one table, its points (dim, rank, n), its thresholds (dim, ranks, n)."""
     _check_keys(file, where, table, _PROBLEM_KEYS)
-    for key in ("activation", "ensemble", "dims", "ranks"):
+    adaptive = table.get("ranks", ADAPTIVE) == ADAPTIVE
+    for key in ("activation", "ensemble", "dims"):
         if key not in table:
             raise InputError(f"{file}: {where}: got no key {key!r}, wanted one")
     what = f"{file}: {where}"
@@ -262,6 +310,8 @@ def _problem(
         noise = check_real("noise", table.get("noise", 0.0), 0.0)
         if noise and samples == "exact":
             raise InputError(f"noise: got {noise}, wanted 0: the exact tensor averages noise out")
+        if adaptive and table.get("null"):
+            raise InputError("null: got true, wanted `ranks`: a null has no threshold to adapt to")
         signs = check_choice("signs", table.get("signs", "positive"), SIGNS)
         for key in ("null", "dense"):
             if not isinstance(table.get(key, False), bool):
@@ -275,10 +325,16 @@ def _problem(
     if not isinstance(dims, list) or not dims:
         raise InputError(f"{what}.dims: got {dims!r}, wanted a list of integers")
     points: list[tuple[int, int, int | None]] = []
+    thresholds: list[tuple[int, tuple[int, ...], int | None]] = []
     for dim in dims:
         dim = check_integer(f"{what}.dims", dim, 2)
         if dim > _MAX_DIM:
             raise InputError(f"{what}.dims: got {dim}, wanted at most {_MAX_DIM}")
+        if adaptive:
+            ranks = adaptive_ranks(ensemble, dim, order, rule)
+            numbers = adaptive_samples(f"{what}.samples", samples, dim, activation.degree)
+            thresholds += [(dim, ranks, n) for n in numbers]
+            continue
         for rank in ranks_at(f"{what}.ranks", table["ranks"], dim, order):
             with _within(what):
                 check_ensemble_size(ensemble, dim, rank)
@@ -293,7 +349,7 @@ def _problem(
         noise=noise,
         signs=signs,
     )
-    return problem, points
+    return problem, points, thresholds
 
 
 def _methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[MethodChoice]:

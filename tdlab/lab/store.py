@@ -277,7 +277,11 @@ class Store:
         return _frame(rows, [*_CELL_COLUMNS, *OUTCOMES, "meta_seconds"])
 
     def thresholds(self) -> pd.DataFrame:
-        """The rank of even odds of each problem, method and dimension, with its interval."""
+        """The rank of even odds of each problem, method and dimension, with its interval.
+
+        ``flags`` says how the interval came about: ``quantised``, ``shape``, ``non-monotone``,
+        ``censored`` (`tdlab.stats.Threshold`).
+        """
         from tdlab.lab.summary import threshold_rows
 
         return _frame(threshold_rows(self.counts()), _THRESHOLD_COLUMNS)
@@ -305,8 +309,8 @@ _CELL_COLUMNS = (
     "target", "done",
 )  # fmt: skip
 _THRESHOLD_COLUMNS = (
-    "problem", "method", "dim", "n", "r_star", "low", "high", "status", "trials", "timeouts",
-    "errors",
+    "problem", "method", "dim", "n", "r_star", "low", "high", "status", "flags", "trials",
+    "timeouts", "errors",
 )  # fmt: skip
 
 

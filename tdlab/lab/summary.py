@@ -27,12 +27,13 @@ def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
                 low=found.lower,
                 high=found.upper,
                 status=found.status.value,
+                flags=" ".join(found.flags),
             )
         else:
             unsupported = any(cell.prefix["unsupported"] for cell in cells)
             row.update(
                 r_star=None, low=None, high=None,
-                status="unsupported" if unsupported else "too-few-trials",
+                status="unsupported" if unsupported else "too-few-trials", flags="",
             )  # fmt: skip
         row.update(
             trials=trials,

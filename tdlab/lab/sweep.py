@@ -1,4 +1,4 @@
-"""Running a scan: every missing (cell, index) of a fixed grid, through the pool, into the store."""
+"""Running a scan: every trial on its agenda, through the pool, into the store."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from tdlab.errors import InputError, check_integer, check_real
+from tdlab.lab.agenda import Agenda
 from tdlab.lab.bundled import find_spec
 from tdlab.lab.cells import Cell
 from tdlab.lab.cluster import ClusterPool, connected, hosts, slots
@@ -38,8 +39,10 @@ class Progress(Protocol):
     def begin(self, spec: ScanSpec, todo: int) -> None:
         """``todo`` trials are missing."""
 
-    def advance(self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell]) -> None:
-        """Some trials are stored (perhaps none); these cells run now."""
+    def advance(
+        self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell], todo: int
+    ) -> None:
+        """Some trials are stored (perhaps none); these cells run now; ``todo`` is the whole."""
 
     def end(self) -> None:
         """The run is over, whatever ended it."""
@@ -103,6 +106,11 @@ def run(
     if not isinstance(spec, ScanSpec):
         spec = read_spec(find_spec(spec))
     shard = Shard.parse(shard) if isinstance(shard, str) else shard
+    if shard and spec.targets:
+        raise InputError(
+            f"shard: got {shard} and adaptive ranks, wanted `ranks` in the specification: a round "
+            "depends on all of the rounds before"
+        )
     path = Path(store) if store is not None else default_store(spec, shard)
     if scheduler is not None and workers is not None:
         raise InputError(f"workers: got {workers} with a scheduler, wanted neither or one of them")
@@ -120,22 +128,20 @@ def run(
         flags = writer.stored(ids, spec.trials)
         if shard:
             shard.skip_others(spec.cells, flags)
-        todo = len(ids) * spec.trials - sum(flag.count(1) for flag in flags)
-        if todo:
+        agenda = Agenda(writer, spec, ids, flags, device, stop_at)
+        ended = "done"
+        if agenda.asked:
             warm_up = warm_up_tasks(spec, device)
             if client:
                 pool = ClusterPool[tuple[int, int]](client, warm_up)
             else:
-                size = min(workers, todo)
+                # Rounds to come may hold more than the first does: all workers, if there are any.
+                size = workers if spec.targets else min(workers, agenda.asked)
                 pool = Pool[tuple[int, int]](size, warm_up, worker_memory(size))
-            ended = _run_missing(
-                writer, spec, ids, flags, pool, stop_at, device, received, progress, todo
-            )
-            writer.finish(ended)
-            if ended == "interrupted":
-                raise Interrupted
-        else:
-            writer.finish("done")
+            ended = _run_agenda(writer, spec, agenda, pool, received, progress)
+        writer.finish(ended)
+        if ended == "interrupted":
+            raise Interrupted
     return open_store(path)
 
 
@@ -154,58 +160,42 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
             yield client
 
 
-def _run_missing(
+def _run_agenda(
     writer: StoreWriter,
     spec: ScanSpec,
-    ids: list[int],
-    flags: list[bytearray],
+    agenda: Agenda,
     pool: Pool[tuple[int, int]] | ClusterPool[tuple[int, int]],
-    stop_at: float,
-    device: str,
     received: list[int],
     progress: Progress | None,
-    todo: int,
 ) -> str:
-    """Run what is not flagged; how it ended."""
-    cells = dict(zip(ids, spec.cells, strict=True))
-    late = False
-
-    def missing() -> Iterator[tuple[tuple[int, int], Task]]:
-        # Index by index over all cells: an interrupted scan has even, contiguous prefixes.
-        nonlocal late
-        for index in range(spec.trials):
-            for cell_id, flag in zip(ids, flags, strict=True):
-                if flag[index]:
-                    continue
-                if time.monotonic() >= stop_at:
-                    late = True
-                    return
-                yield (cell_id, index), Task.of(cells[cell_id], index, device)
-
+    """Run what is on the agenda; how it ended."""
     if progress:
-        progress.begin(spec, todo)
+        progress.begin(spec, agenda.asked)
     try:
         with pool:
-            for finished in pool.run(missing()):
+            for finished in pool.run(agenda.trials()):
                 if finished:
                     writer.commit(finished)
+                    agenda.record(finished)
                 if progress:
                     progress.advance(
-                        [(cells[cell], index, result) for (cell, index), result in finished],
-                        [cells[cell] for cell, _ in pool.running],
+                        [(agenda.cells[cell], index, result) for (cell, index), result in finished],
+                        [agenda.cells[cell] for cell, _ in pool.running],
+                        agenda.asked,
                     )
                 if received:
                     return "interrupted"
     finally:
         if progress:
             progress.end()
-    return "time-limit" if late else "done"
+    return "time-limit" if agenda.late else "done"
 
 
 def warm_up_tasks(spec: ScanSpec, device: str = "cpu") -> tuple[Task, ...]:
     """Small trials, one a method and order, that load and compile what the scan will use."""
+    cells = (*spec.cells, *(target.cell for target in spec.targets))
     found: dict[tuple[str, int], Task] = {}
-    for cell in spec.cells:
+    for cell in cells:
         # Iid rows exist at every rank, and rank 2 at dim 4 is within the range of every method.
         task = replace(
             Task.of(cell, 0, device),

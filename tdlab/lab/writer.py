@@ -160,6 +160,29 @@ class StoreWriter:
             known = dict(execute("SELECT digest, id FROM cells"))
         return [known[cell.digest] for cell in spec.cells]
 
+    def ask(self, cells: Iterable[tuple[Cell, int, int]]) -> list[int]:
+        """Raise the trials that (cell, trials, position) are to have; the store's ids of them."""
+        cells = list(cells)
+        with explained(self.path):
+            execute = self._connection.execute
+            execute("BEGIN IMMEDIATE")
+            for cell, trials, position in cells:
+                self._upsert(cell, trials, position)
+            self._relabel(cell for cell, _, _ in cells)
+            execute("COMMIT")
+            return [
+                execute("SELECT id FROM cells WHERE digest = ?", (cell.digest,)).fetchone()[0]
+                for cell, _, _ in cells
+            ]
+
+    def outcomes(self, cell: int) -> dict[int, tuple[str, float]]:
+        """(outcome, seconds) of every stored trial of a cell, by index."""
+        with explained(self.path):
+            found = self._connection.execute(
+                "SELECT idx, outcome, seconds FROM trials WHERE cell = ?", (cell,)
+            )
+            return {index: (outcome, seconds) for index, outcome, seconds in found}
+
     def _upsert(self, cell: Cell, trials: int, position: int) -> None:
         self._connection.execute(
             "INSERT INTO cells (digest, identity, curve, problem, method, ensemble, dim, rank, "

@@ -2,7 +2,7 @@
 
 ``sure``     ranks surely above, and surely below, one half: tests that hold at any sample size
 ``guard``    likelihood-ratio interval for the crossing of a falling curve, ending at tested ranks
-``plateau``  the first level of the falling fit
+``ends``     the first and the last level of the falling fit
 ``level``    the pooled level, and whether it clearly falls
 ``rise``     the last sure up-crossing, for curves that do not only fall
 
@@ -109,13 +109,12 @@ def level(successes: np.ndarray, trials: np.ndarray) -> tuple[float, bool]:
     return float(share), 2 * (_clipped_fits(successes, trials)[1] - constant) > 5.0
 
 
-def plateau(successes: np.ndarray, trials: np.ndarray) -> float:
-    """First level of the falling fit."""
+def ends(successes: np.ndarray, trials: np.ndarray) -> tuple[float, float]:
+    """First and last level of the falling fit; the first is the plateau."""
     blocks: list[list[int]] = []
     for pair in zip(successes.tolist(), trials.tolist(), strict=True):
         _push(blocks, pair)
-    success, trial, _ = blocks[0]
-    return success / trial
+    return blocks[0][0] / blocks[0][1], blocks[-1][0] / blocks[-1][1]
 
 
 def guard(successes: np.ndarray, trials: np.ndarray) -> tuple[int, int]:

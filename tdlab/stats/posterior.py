@@ -41,6 +41,8 @@ def global_fit(x: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> Glob
 
     With E = exp((x - theta)/w) and c = 1 - 2l: P = (1 - l)/(1 + cE), 1 - P = (l + cE)/(1 + cE).
     """
+    # Floats, so that the products below go through BLAS.
+    successes, trials = successes.astype(float), trials.astype(float)
     failures = trials - successes
 
     def log_likelihood(location: np.ndarray, log_width: np.ndarray) -> np.ndarray:
@@ -76,7 +78,7 @@ def local_fit(
 ) -> tuple[float, float, float]:
     """Quantiles (tail, 1/2, 1 - tail) of theta under L."""
     near = np.abs(x - start.location) <= half_window
-    x, successes, trials = x[near], successes[near], trials[near]
+    x, successes, trials = x[near], successes[near].astype(float), trials[near].astype(float)
 
     def log_likelihood(location: np.ndarray, log_width: np.ndarray) -> np.ndarray:
         distance = x - location[:, None, None]

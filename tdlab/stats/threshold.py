@@ -157,7 +157,7 @@ def _reading(rank: np.ndarray, success: np.ndarray, trial: np.ndarray, level: fl
         )
     start = isotonic.rise(success, trial, level)
     rank, success, trial = rank[start:], success[start:], trial[start:]
-    plateau = isotonic.plateau(success, trial)
+    plateau, _ = isotonic.ends(success, trial)
     base = replace(base, plateau=plateau, flags=("non-monotone",) if start else ())
     sides = isotonic.sure(success, trial, level)
     if sides.above and sides.below < len(rank):

@@ -1,0 +1,415 @@
+"""Where to put the next trials, so that few of them locate the rank of even odds.
+
+Search   three trials a level, from a low rank up by factors of two until two levels in a row have
+         under half; from an extrapolated rank by smaller steps, until levels on either side differ
+Rounds   a posterior of r* from what is known: trials spread evenly over its uncertainty and the
+         width of the transition, every tenth far below, where lapses show
+Stop     when the reported interval is narrow enough, or is one gap between neighbouring ranks;
+         when the curve surely does not cross within the ranks there are; at the budget
+
+Round k is decided by the rounds up to k - 3, whatever else has ended: three rounds are under way at
+a time, which keeps many workers busy, and what is run depends neither on their number nor on the
+order in which trials end. A round holds no more than what the interval's width says is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tdlab.stats import isotonic, posterior
+from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
+
+LAG = 3
+LEVEL_TRIALS = 3
+# Three rounds are under way when the last one is decided: what they hold may prove too much.
+_GROWTH = 0.125
+_FIRST_RANK = 4
+# A uniform law of half-width sqrt(3) s has standard deviation s.
+_SPREAD = 1.73
+_LAPSE_EVERY = 10
+_GOLDEN = (math.sqrt(5) - 1) / 2
+# The local fit is wider than the global one: below this ratio to the target it is asked.
+_NEAR = 1.25
+_Z = 1.96
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When to stop, and in what steps.
+
+    Attributes
+    ----------
+    half_width : float
+        Of the 95% interval of ln r*: 0.05 is about 5%.
+    budget_trials : int
+        Of one threshold.
+    budget_seconds : float
+        Time of all trials of one threshold. Times differ between runs: under a budget of time the
+        number of trials may, too.
+    batch : int
+        Trials of a round, at least; later ones hold up to an eighth of those before. Fixed in
+        advance, so that results do not depend on the number of workers.
+    """
+
+    half_width: float = 0.05
+    budget_trials: int = 600
+    budget_seconds: float = math.inf
+    batch: int = 8
+
+    @property
+    def least(self) -> int:
+        """Trials that a threshold takes at the least, or nearly: five levels and four rounds."""
+        return min(5 * LEVEL_TRIALS + 4 * self.batch, self.budget_trials)
+
+
+@dataclass(frozen=True)
+class Start:
+    """A guess of ln r*, and the factor (as a logarithm) between levels about it."""
+
+    location: float
+    step: float
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """ln r* and its standard deviation after the search: what larger dims start from."""
+
+    location: float
+    spread: float
+
+
+@dataclass
+class _Round:
+    """Trials of one round by candidate: planned, ended and still under way."""
+
+    planned: np.ndarray
+    successes: np.ndarray
+    trials: np.ndarray
+    open: int
+    seconds: float = 0.0
+
+
+@dataclass
+class Search:
+    """The trials of one threshold, round by round.
+
+    Deterministic: what `advance` returns is fixed by the outcomes alone, not by when they came.
+
+    Parameters
+    ----------
+    ranks : sequence of int
+        Candidates, ascending.
+    rule : Rule
+    start : Start, optional
+        Begin there, and not at rank 4.
+
+    Examples
+    --------
+    >>> search = Search(range(1, 40), Rule(half_width=0.1))
+    >>> while trials := search.advance():
+    ...     for rank, index in trials:
+    ...         search.record(rank, index, rank <= 17)
+    >>> search.reason, 16 < search.threshold().estimate < 19, search.planned < 100
+    ('precise', True, True)
+    """
+
+    ranks: Sequence[int]
+    rule: Rule
+    start: Start | None = None
+    reason: str = ""
+    _rounds: list[_Round] = field(default_factory=list)
+    _search_rounds: int | None = None
+    _place: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rank = np.array(self.ranks, dtype=np.int64)
+        self._x = np.log(self._rank)
+        self._position = {rank: i for i, rank in enumerate(self._rank.tolist())}
+        self._levels: list[tuple[int, bool]] = []
+        self._next_index = np.zeros(len(self._rank), dtype=np.int64)
+        self._spread_out = 0
+        self._anchor: Anchor | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether no further trial will be asked for."""
+        return bool(self.reason)
+
+    @property
+    def planned(self) -> int:
+        """Trials asked for so far."""
+        return int(self._next_index.sum())
+
+    @property
+    def settled(self) -> bool:
+        """Whether `anchor` is final."""
+        return self.done or (
+            self._search_rounds is not None and len(self._rounds) > self._search_rounds
+        )
+
+    @property
+    def anchor(self) -> Anchor | None:
+        """Where the search saw r*, if it did."""
+        return self._anchor
+
+    def advance(self) -> list[tuple[int, int]]:
+        """Trials (rank, index) that may run now and were not asked for before."""
+        fresh: list[tuple[int, int]] = []
+        while not self.done and self._closed() >= self._known():
+            plan = self._search_plan()
+            if plan is None and not self.done:
+                plan = self._round_plan()
+            if plan is None:
+                break
+            fresh += self._open(plan)
+        return fresh
+
+    def record(self, rank: int, index: int, success: bool | None, seconds: float = 0.0) -> None:
+        """Take the outcome of a trial; None where it tells nothing (an exception, say)."""
+        found = self._rounds[self._place.pop((rank, index))]
+        position = self._position[rank]
+        found.open -= 1
+        found.seconds += seconds
+        if success is not None:
+            found.trials[position] += 1
+            found.successes[position] += success
+
+    def threshold(self) -> Threshold:
+        """What all outcomes so far say of r*."""
+        successes, trials, _ = self._seen(len(self._rounds))
+        return estimate(self._rank, successes, trials)
+
+    def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Ranks, successes and trials of all outcomes so far."""
+        successes, trials, _ = self._seen(len(self._rounds))
+        tried = trials > 0
+        return self._rank[tried], successes[tried], trials[tried]
+
+    def _open(self, plan: np.ndarray) -> list[tuple[int, int]]:
+        zero = np.zeros_like(plan)
+        self._rounds.append(_Round(plan, zero, zero.copy(), int(plan.sum())))
+        fresh = []
+        for position in np.flatnonzero(plan):
+            rank, first = int(self._rank[position]), int(self._next_index[position])
+            fresh += [(rank, first + i) for i in range(int(plan[position]))]
+        self._place.update(dict.fromkeys(fresh, len(self._rounds) - 1))
+        self._next_index += plan
+        return fresh
+
+    def _closed(self) -> int:
+        """Rounds 0, 1, ... that have ended, up to the first that has not."""
+        return next((i for i, each in enumerate(self._rounds) if each.open), len(self._rounds))
+
+    def _known(self) -> int:
+        """Rounds that decide the next one: all while searching, later all but the last two."""
+        if self._search_rounds is None:
+            return len(self._rounds)
+        return max(len(self._rounds) - LAG + 1, self._search_rounds)
+
+    def _seen(self, rounds: int) -> tuple[np.ndarray, np.ndarray, float]:
+        successes, trials = np.zeros_like(self._rank), np.zeros_like(self._rank)
+        for each in self._rounds[:rounds]:
+            successes += each.successes
+            trials += each.trials
+        return successes, trials, sum(each.seconds for each in self._rounds[:rounds])
+
+    # The search: one level a round, each decided by all before it.
+
+    def _search_plan(self) -> np.ndarray | None:
+        if self._search_rounds is not None:
+            return None
+        if self._levels:
+            ended = self._rounds[-1]
+            position = self._levels[-1][0]
+            passed = 2 * ended.successes[position] > ended.trials[position]
+            self._levels[-1] = (position, bool(passed))
+            if len(self._levels) == 2 and not any(each.trials.any() for each in self._rounds):
+                self.reason = "no trial tells success from failure"
+                return None
+        position = self._next_level()
+        if position is None or self.planned + LEVEL_TRIALS > self.rule.budget_trials:
+            self._search_rounds = len(self._rounds)
+            return None
+        self._levels.append((position, False))
+        plan = np.zeros_like(self._rank)
+        plan[position] = LEVEL_TRIALS
+        return plan
+
+    def _next_level(self) -> int | None:
+        """Candidate of the next level; None when the search is over."""
+        step = math.log(2.0) if self.start is None else self.start.step
+        first = math.log(_FIRST_RANK) if self.start is None else self.start.location - step / 2
+        if not self._levels:
+            return self._nearest(first)
+        # From an extrapolated rank one level that fails is believed: the rounds look again, and
+        # trials above r* are the dear ones. Without a guess a chance failure would cost more.
+        patience = 2 if self.start is None else 1
+        top, (bottom, reached) = max(self._levels), min(self._levels)
+        failing = [passed for _, passed in sorted(self._levels)[-patience:]]
+        if (len(failing) < patience or any(failing)) and top[0] < len(self._rank) - 1:
+            # Upwards, unless the first levels failed and the way was down.
+            return max(self._nearest(self._x[top[0]] + step), top[0] + 1)
+        if not any(passed for _, passed in self._levels) and not reached and bottom > 0:
+            return min(self._nearest(self._x[bottom] - step), bottom - 1)
+        return None
+
+    def _nearest(self, x: float) -> int:
+        return int(np.argmin(np.abs(self._x - x)))
+
+    # The rounds.
+
+    def _round_plan(self) -> np.ndarray | None:
+        """Trials of the next round, perhaps none; None when the search for r* is over."""
+        known = self._known()
+        successes, trials, seconds = self._seen(known)
+        in_flight = sum(int(each.planned.sum()) for each in self._rounds[known:])
+        size = min(
+            max(self.rule.batch, math.ceil(_GROWTH * self.planned)),
+            self.rule.budget_trials - self.planned,
+        )
+        if math.isfinite(self.rule.budget_seconds):
+            each = seconds / max(self.planned - in_flight, 1)
+            left = self.rule.budget_seconds - seconds - each * in_flight
+            size = min(size, math.floor(left / each) if each > 0 else size)
+        if size <= 0:
+            self.reason = "budget"
+            return None
+        tried = trials > 0
+        if not tried.any():
+            return self._spread(size, self._x[self._levels[0][0]], self._x[self._levels[-1][0]])
+        first, last = isotonic.ends(successes[tried], trials[tried])
+        if last >= 0.5:
+            return self._beyond(size, successes, trials)
+        if first < 0.5:
+            return self._below(size, successes, trials)
+        return self._about(size, in_flight, successes, trials)
+
+    def _beyond(self, size: int, successes: np.ndarray, trials: np.ndarray) -> np.ndarray | None:
+        """No rank yet under one half: further up, until the last candidate is surely above."""
+        top = int(np.flatnonzero(trials)[-1])
+        found = estimate(self._rank, successes, trials)
+        if found.status is ThresholdStatus.ALL_RECOVERED and found.lower == self._rank[-1]:
+            self.reason = "all ranks recovered"
+            return None
+        plan = np.zeros_like(self._rank)
+        plan[self._nearest(self._x[top] + math.log(2.0))] = size
+        return plan
+
+    def _below(self, size: int, successes: np.ndarray, trials: np.ndarray) -> np.ndarray | None:
+        """No rank yet above one half: further down, until the first are surely under it."""
+        bottom = int(np.flatnonzero(trials)[0])
+        if bottom > 0:
+            low = self._x[bottom] - math.log(4.0)
+            return self._spread(size, low, self._x[bottom] - math.log(2.0))
+        found = estimate(self._rank, successes, trials)
+        if found.status is ThresholdStatus.LAPSE_LIMITED:
+            self.reason = "under one half at all ranks"
+            return None
+        if found.status is ThresholdStatus.NONE_RECOVERED and found.upper == self._rank[0]:
+            self.reason = "under one half at all ranks"
+            return None
+        return self._spread(size, self._x[0], self._x[0] + math.log(2.0))
+
+    def _about(
+        self, size: int, in_flight: int, successes: np.ndarray, trials: np.ndarray
+    ) -> np.ndarray | None:
+        """The crossing is between tested ranks: narrow it down."""
+        tried = trials > 0
+        x = self._x[tried]
+        fit = posterior.global_fit(x, successes[tried], trials[tried])
+        if not self.settled:
+            self._anchor = Anchor(fit.location, fit.spread)
+        half = _Z * fit.spread
+        gap = self._gap(x, fit.location)
+        if half <= _NEAR * self.rule.half_width or fit.width < gap:
+            found = estimate(self._rank, successes, trials)
+            if found.estimate is not None and found.lower and found.upper:
+                half = math.log(found.upper / found.lower) / 2
+                if half <= self.rule.half_width or self._neighbours(found):
+                    self.reason = "precise"
+                    return None
+            else:
+                half = max(half, _NEAR * self.rule.half_width)
+        reach = math.hypot(min(fit.width, 1.2 * self.rule.half_width), fit.spread)
+        # The variance falls as one over the trials near r*: how many more make it small enough?
+        core = int(trials[np.abs(self._x - fit.location) <= 2.0 * reach].sum())
+        missing = core * ((half / self.rule.half_width) ** 2 - 1.0) - in_flight
+        size = min(size, math.ceil(missing))
+        if size <= 0:
+            size = 0 if in_flight else max(1, self.rule.batch // 2)
+        return self._spread(
+            size,
+            fit.location - _SPREAD * reach,
+            fit.location + _SPREAD * reach,
+            fit.location - 4.0 * fit.width - 2.0 * fit.spread,
+        )
+
+    def _gap(self, x: np.ndarray, location: float) -> float:
+        """Distance between the tested ranks about a location."""
+        place = int(np.searchsorted(x, location))
+        return float(x[place] - x[place - 1]) if 0 < place < len(x) else math.inf
+
+    def _neighbours(self, found: Threshold) -> bool:
+        """Whether an interval is the gap between neighbouring candidates."""
+        if "quantised" not in found.flags or found.lower is None or found.upper is None:
+            return False
+        return self._position[round(found.upper)] == self._position[round(found.lower)] + 1
+
+    def _spread(self, size: int, low: float, high: float, lapse: float | None = None) -> np.ndarray:
+        """``size`` trials evenly over [low, high], every tenth at ``lapse``.
+
+        Multiples of the golden ratio, continued from round to round, fill an interval evenly.
+        """
+        plan = np.zeros_like(self._rank)
+        for _ in range(size):
+            self._spread_out += 1
+            share = (self._spread_out * _GOLDEN) % 1.0
+            x = low + share * (high - low)
+            if lapse is not None and self._spread_out % _LAPSE_EVERY == 0:
+                x = lapse
+            plan[self._nearest(x)] += 1
+        return plan
+
+
+def candidates(top: int, half_width: float, exists: Callable[[int], bool]) -> list[int]:
+    """Ranks up to ``top`` that exist and lie at least ``half_width`` apart in ln r, ascending.
+
+    Fewer ranks hold more trials each; closer ones would tell nothing that the interval shows.
+
+    >>> candidates(39, 0.1, lambda rank: rank > 2)
+    [3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 33, 37]
+    """
+    kept: list[int] = []
+    factor = math.exp(half_width)
+    rank = 1
+    while rank <= top:
+        if exists(rank):
+            kept.append(rank)
+            rank = max(rank + 1, math.ceil(factor * rank))
+        else:
+            rank += 1
+    return kept
+
+
+def extrapolate(dims: Sequence[int], anchors: Sequence[Anchor], dim: int) -> Start | None:
+    """Where to begin at ``dim``, from what smaller dims showed; None without any.
+
+    ln r* is taken as linear in ln d with a slope of 1.25 +- 0.35 beforehand: reach grows between
+    d and d^1.5, seldom by more.
+    """
+    if not anchors:
+        return None
+    distance = np.log(np.array(dims, dtype=float) / dim)
+    y = np.array([anchor.location for anchor in anchors])
+    weight = 1.0 / (np.array([anchor.spread for anchor in anchors]) ** 2 + 0.05**2)
+    design = np.column_stack([np.ones_like(distance), distance])
+    prior = np.diag([0.0, 1.0 / 0.35**2])
+    information = design.T @ (weight[:, None] * design) + prior
+    covariance = np.linalg.inv(information)
+    location = covariance @ (design.T @ (weight * y) + prior @ np.array([0.0, 1.25]))
+    spread = math.sqrt(float(covariance[0, 0]))
+    return Start(float(location[0]), max(0.5, 2.0 * spread))
