@@ -76,10 +76,11 @@ def threshold_table(counts: Sequence[CellCounts]) -> str:
     for row in threshold_rows(counts):
         low, high = number(row["low"]), number(row["high"])
         interval = f"[{low or '0'}, {high or 'inf'}]" if low or high else ""
+        status = ", ".join([row["status"], *row["flags"].split()])
         rows.append(
             [
                 row["problem"], row["method"], row["dim"], number(row["r_star"]), interval,
-                ", ".join([row["status"], *row["flags"].split()]), row["trials"], row["timeouts"], row["errors"],
+                status, row["trials"], row["timeouts"], row["errors"],
             ]
         )  # fmt: skip
     if not rows:
