@@ -155,10 +155,12 @@ class ClusterPool(Generic[Key]):
             elif exhausted:
                 break
             else:
-                following = next(tasks, False)
-                if not following:
-                    # None: the next depends on trials that have not ended.
-                    return following is False
+                try:
+                    following = next(tasks)
+                except StopIteration:
+                    return True
+                if following is None:
+                    break
                 job = _Job(*following)
             future = self._executor.submit(run_hosted, job.task, self._settings)
             self._flying[future] = job
