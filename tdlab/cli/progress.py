@@ -175,9 +175,11 @@ class _Both:
         for watcher in self._watchers:
             watcher.begin(spec, todo)
 
-    def advance(self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell]) -> None:
+    def advance(
+        self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell], todo: int
+    ) -> None:
         for watcher in self._watchers:
-            watcher.advance(finished, running)
+            watcher.advance(finished, running, todo)
 
     def end(self) -> None:
         for watcher in self._watchers:
