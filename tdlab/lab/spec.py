@@ -135,8 +135,8 @@ def parse_spec(
 ) -> ScanSpec:
     """Validate TOML text; ``file`` is the name that messages use.
 
-    A table [profile.NAME] replaces trials, time_limit and the table adaptive, and dims, ranks and samples of every
-    problem.
+    A table [profile.NAME] replaces trials, time_limit and the table adaptive, and dims, ranks and
+    samples of every problem.
 
     Examples
     --------
