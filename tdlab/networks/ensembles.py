@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.errors import InputError, check_choice
+from tdlab.networks import structured
 
 _TOLERANCE = 1e-12
 _MAX_SWEEPS = 2000
@@ -87,6 +88,30 @@ _ENSEMBLES = {
         "unit vectors, exactly centred, sum w w^T = (rank/dim) I",
         _isotropic_exists,
         "rank >= dim + 1, and not rank = dim + 2 if that is odd",
+    ),
+    "orthobases": Ensemble(
+        "orthobases",
+        structured.orthobases,
+        "unions of orthonormal bases, sum w w^T = (rank/dim) I, not centred",
+        lambda dim, rank: rank % dim == 0,
+        "a multiple of dim",
+    ),
+    "simplices": Ensemble(
+        "simplices",
+        structured.simplices,
+        "unions of regular simplices, centred, sum w w^T = (rank/dim) I; two and more are a trap",
+        lambda dim, rank: rank % (dim + 1) == 0,
+        "a multiple of dim + 1",
+    ),
+    "low-coherence": Ensemble(
+        "low-coherence",
+        structured.low_coherence,
+        "unit vectors of small largest |cosine|; orthonormal up to rank dim",
+    ),
+    "collinear": Ensemble(
+        "collinear",
+        structured.collinear,
+        f"unit vectors of mean cosine {structured.COLLINEARITY:g} around one direction",
     ),
 }
 

@@ -31,7 +31,8 @@ def sample_network(
         Hidden units r >= 1 (``"isotropic"``: r >= d + 1).
     activation : str, sequence of coefficients, or Activation
     ensemble : str
-        ``"isotropic"`` or ``"sphere"``; see `tdlab.networks.ensembles`.
+        ``"isotropic"``, ``"sphere"``, ``"orthobases"``, ``"simplices"``, ``"low-coherence"`` or
+        ``"collinear"``; `tdlab.networks.ensembles` says what holds for each.
     signs : str
         Of the output weights: "positive" (all 1) or "random". ``"isotropic"`` weights are then
         centred with their signs, so that no linear function of the inputs is leaked.
