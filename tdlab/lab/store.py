@@ -276,15 +276,18 @@ class Store:
         ]
         return _frame(rows, [*_CELL_COLUMNS, *OUTCOMES, "meta_seconds"])
 
-    def thresholds(self) -> pd.DataFrame:
+    def thresholds(self, event: str = "recovered") -> pd.DataFrame:
         """The rank of even odds of each problem, method and dimension, with its interval.
 
+        ``event`` is what counts as success: "recovered"; "beats-trivial", a risk below that of the
+        trivial predictor; "beats-null", one below that of the null's trial of the same index.
         ``flags`` says how the interval came about: ``quantised``, ``shape``, ``non-monotone``,
         ``censored`` (`tdlab.stats.Threshold`).
         """
+        from tdlab.lab.events import counted_by
         from tdlab.lab.summary import threshold_rows
 
-        return _frame(threshold_rows(self.counts()), _THRESHOLD_COLUMNS)
+        return _frame(threshold_rows(counted_by(event, self)), _THRESHOLD_COLUMNS)
 
     def exponents(self) -> pd.DataFrame:
         """r* = c d^exponent of each problem and method, with its interval and local slopes.

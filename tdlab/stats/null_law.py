@@ -78,7 +78,7 @@ def dimension_that_looks_trivial(power: float, level: float) -> float:
     --------
     >>> from tdlab.stats import dimension_that_looks_trivial
     >>> round(dimension_that_looks_trivial(2.35, 0.5))
-    508
+    546
     """
     wanted = 1.0 - level ** (1.0 / power)
     low, high = 30.0, 1e12

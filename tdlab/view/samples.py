@@ -6,10 +6,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullLocator
 
 from tdlab.stats.binomial import median_interval
 from tdlab.view import style
@@ -100,6 +102,7 @@ def _lines(
         panel.set_title(f"d = {dim}, r = {rank}")
     first = panels.flat[0]
     first.set_xscale("log")
+    _tick(first, cells)
     first.set_yscale("function", functions=(_root, lambda v: v * np.abs(v)))
     first.set_ylim(-0.003, 1.6)
     first.set_yticks([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.5])
@@ -163,10 +166,21 @@ def _phases(
         panel.set_title(method)
         panel.set_yticks(range(len(ranks)), [str(rank) for rank in ranks])
     panels.flat[0].set_xscale("log")
+    _tick(panels.flat[0], cells)
     if shown is not None:
         figure.colorbar(shown, ax=panels, label="median risk / Var(f), cut at 1", shrink=0.8)
     figure.suptitle(f"{problem}, d = {dim}: where which learner predicts", fontsize=12)
     return style.save(figure, folder, name, _HEADER, rows)
+
+
+def _tick(panel: Any, cells: Sequence[RiskCell]) -> None:
+    """Label numbers of samples that were tested, no two within a factor 1.35."""
+    shown: list[int] = []
+    for n in sorted({cell.n for cell in cells if cell.n is not None}):
+        if not shown or n > 1.35 * shown[-1]:
+            shown.append(n)
+    panel.set_xticks(shown, [f"{n:,}" for n in shown])
+    panel.xaxis.set_minor_locator(NullLocator())
 
 
 def _root(values: np.ndarray) -> np.ndarray:

@@ -103,6 +103,29 @@ def test_thresholds_and_exponents_are_those_of_the_store(store):
     assert verdict.worst[2] == pytest.approx(row["low"] / 6) and verdict.worst[3] == math.inf
 
 
+def test_thresholds_of_other_events(store):
+    null, trivial = (store.thresholds(event=e) for e in ("beats-null", "beats-trivial"))
+    assert list(trivial.columns) == list(store.thresholds().columns)
+    # lm recovers every teacher here, and even on its null explains some of the variance.
+    assert (trivial["low"] >= 3).all() or (trivial["status"] == "beyond-range").all()
+    assert null["trials"].tolist() == trivial["trials"].tolist() == [12]
+    with pytest.raises(InputError, match="event: got 'wins'"):
+        store.thresholds(event="wins")
+
+
+def test_beating_the_null_is_paired_by_index(store):
+    from tdlab.lab.events import counted_by
+
+    frame = store.trials()
+    cells = {cell.cell: cell for cell in counted_by("beats-null", store)}
+    for key, group in frame[~frame["problem"].str.endswith("/null")].groupby("cell"):
+        rank = group["rank"].iloc[0]
+        null = frame[(frame["problem"] == "He3/sphere/null") & (frame["rank"] == rank)]
+        wins = (group["risk_ratio"].to_numpy() < null["risk_ratio"].to_numpy()).sum()
+        assert cells[key].prefix["recovered"] == wins
+        assert cells[key].prefix["failed"] == len(group) - wins
+
+
 def test_profiles_replace_what_they_name():
     quick, full = parse_spec(SPEC), parse_spec(SPEC, profile="full")
     assert {cell.rank for cell in quick.cells} == {3, 5} and quick.trials == 6
