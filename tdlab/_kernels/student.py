@@ -77,22 +77,26 @@ def squares_and_gradient(X, y, rows, outputs, coefficients):
 
 @numba.njit(cache=True, fastmath=True)
 def sum_of_squares(X, y, rows, outputs, coefficients):
-    """Sum of rest^2 alone: half the work, for steps that may not be taken."""
+    """Sum of rest^2 alone: half the flops, for steps that may not be taken."""
     n, units = len(y), len(outputs)
     size = panel_rows(units)
     z = np.empty((size, units))
+    values = np.empty(units)
     total = 0.0
     for first in range(0, n, size):
         block = X[first : first + size]
         m = len(block)
         np.dot(block, rows.T, z[:m])
         for i in range(m):
+            for j in range(units):
+                values[j] = coefficients[-1]
+            for k in range(len(coefficients) - 2, -1, -1):
+                c = coefficients[k]
+                for j in range(units):
+                    values[j] = values[j] * z[i, j] + c
             r = -y[first + i]
             for j in range(units):
-                value = coefficients[-1]
-                for k in range(len(coefficients) - 2, -1, -1):
-                    value = value * z[i, j] + coefficients[k]
-                r += outputs[j] * value
+                r += outputs[j] * values[j]
             total += r * r
     return total
 
@@ -220,6 +224,62 @@ def damped_step(
     return solution, solution_outputs, steps
 
 
+@numba.njit(cache=True, fastmath=True)
+def _adam_update(flat, gradient, first, second, rate, correct_first, correct_second):
+    """Kingma and Ba's step on one flat array, in place, with their constants."""
+    for k in range(len(flat)):
+        first[k] += 0.1 * (gradient[k] - first[k])
+        second[k] += 0.001 * (gradient[k] * gradient[k] - second[k])
+        size = np.sqrt(second[k] / correct_second) + 1e-12
+        flat[k] -= rate * (first[k] / correct_first) / size
+
+
+@numba.njit(cache=True, fastmath=True)
+def adam_epoch(
+    X, y, batch, rows, outputs, moments, output_moments, coefficients, rates, done, decay,
+    free, unit,
+):  # fmt: skip
+    """One pass over samples that were shuffled, in place: rows, outputs and both moments of each.
+
+    ``moments`` is (2, s, d), ``output_moments`` (2, s); step t of the pass has ``rates[t]``, and
+    ``done`` steps went before it. The last, short batch counts like any other.
+    """
+    units, dim = rows.shape
+    for step in range(len(rates)):
+        first, last = step * batch, min((step + 1) * batch, len(y))
+        _, by_rows, by_outputs = squares_and_gradient(
+            X[first:last], y[first:last], rows, outputs, coefficients
+        )
+        scale = 2.0 / (last - first)
+        for j in range(units):
+            along = 0.0
+            for k in range(dim):
+                by_rows[j, k] *= scale
+                along += by_rows[j, k] * rows[j, k]
+            for k in range(dim):
+                by_rows[j, k] += (-along if unit else 2.0 * decay) * rows[j, k]
+            by_outputs[j] = scale * by_outputs[j] + 2.0 * decay * outputs[j]
+        count = done + step + 1
+        corrections = 1.0 - 0.9**count, 1.0 - 0.999**count
+        _adam_update(
+            rows.ravel(), by_rows.ravel(), moments[0].ravel(), moments[1].ravel(),
+            rates[step], corrections[0], corrections[1],
+        )  # fmt: skip
+        if free:
+            _adam_update(
+                outputs, by_outputs, output_moments[0], output_moments[1],
+                rates[step], corrections[0], corrections[1],
+            )  # fmt: skip
+        if unit:
+            for j in range(units):
+                square = 0.0
+                for k in range(dim):
+                    square += rows[j, k] * rows[j, k]
+                norm = np.sqrt(square)
+                for k in range(dim):
+                    rows[j, k] /= norm
+
+
 def warm_up() -> None:
     """Compile (or load from the disk cache) every kernel of this module."""
     X, y, rows, one = np.ones((2, 2)), np.ones(2), np.ones((1, 2)), np.ones(1)
@@ -227,3 +287,5 @@ def warm_up() -> None:
     sum_of_squares(X, y, rows, one, y)
     _, slopes, values = linearise(X, y, rows, one, y)
     damped_step(X, slopes, values, rows, rows, one, y, one, one, one, True, False, 1, 0.1)
+    moments, output_moments = np.zeros((2, 1, 2)), np.zeros((2, 1))
+    adam_epoch(X, y, 2, rows, one, moments, output_moments, y, one, 0, 0.0, True, False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from tdlab.algorithms.base import Status
-from tdlab.learners._student_risk import STATIONARY, Point, Search
+from tdlab.learners._student_risk import Point, Search
 
 _MEMORY = 20
 
@@ -41,13 +41,11 @@ def descend(search: Search, point: Point) -> None:
         exact = search.record(best[1])
         if exact or search.budget.expired:
             raise _Stopped
+        if search.still(value, by_rows, by_outputs):
+            raise _Stopped
         by_rows = by_rows / norms if risk.unit else by_rows
         parts = [by_rows.ravel(), by_outputs] if risk.free else [by_rows.ravel()]
         gradient = np.concatenate(parts)
-        # The gradient is 2/n J^T rest: it falls with the residual towards an exact fit, so only
-        # their ratio shows a minimum with a residual.
-        if np.linalg.norm(gradient) <= STATIONARY * np.sqrt(value * search.scale):
-            raise _Stopped
         return value / search.scale, gradient / search.scale
 
     start = point.rows.ravel()

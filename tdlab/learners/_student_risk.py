@@ -139,6 +139,15 @@ class Search:
         self.history.append(squares / self.scale)
         return self.history[-1] <= self.exact
 
+    def still(self, value: float, by_rows: np.ndarray, by_outputs: np.ndarray) -> bool:
+        """Whether a gradient of F is as good as none beside its value.
+
+        The gradient is 2/n J^T rest: it falls with the residual towards an exact fit, so only
+        their ratio shows a minimum with a residual.
+        """
+        slope = np.sqrt(np.vdot(by_rows, by_rows) + by_outputs @ by_outputs)
+        return bool(slope <= STATIONARY * np.sqrt(value * self.scale))
+
     def offer(self, point: Point, squares: float, status: Status) -> None:
         """End a start: keep its point if its F is the lowest."""
         value = squares + self.risk.penalty(point)

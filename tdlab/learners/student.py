@@ -20,17 +20,18 @@ from numpy.polynomial import polynomial
 
 from tdlab.algorithms.base import Budget, Status
 from tdlab.errors import InputError, check_choice, check_integer, check_real
-from tdlab.learners import _student_lbfgs, _student_lm
+from tdlab.learners import _student_adam, _student_lbfgs, _student_lm
 from tdlab.learners._student_risk import Point, Risk, Search
 from tdlab.learners.base import Fit, Learner
 from tdlab.networks import Activation, TwoLayerNetwork
 from tdlab.theory import r_id
 
-OPTIMISERS = {"lm": 200, "lbfgs": 5000}
+OPTIMISERS = {"lm": 200, "lbfgs": 5000, "adam": 1000}
 NORMS = ("free", "unit")
 OUTPUTS = ("fixed", "signed", "free")
 # Samples that give the size of a start.
 _SIZING = 500
+_BATCH, _RATE = 64, 0.03
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Student(Learner):
     activation : str
     width : float
         Units of the student over ``rank``, rounded up.
-    optimiser : {"lm", "lbfgs"}
+    optimiser : {"lm", "lbfgs", "adam"}
     norms : {"free", "unit"}
         "unit" keeps every row at norm 1, as it is in teachers that `sample_network` draws.
     outputs : {"fixed", "signed", "free"}
@@ -58,7 +59,12 @@ class Student(Learner):
     restarts : int
         Random starts, the most that are tried.
     iterations : int or None
-        Of a start: steps ("lm": 200), evaluations ("lbfgs": 5000).
+        Of a start: steps ("lm": 200), evaluations ("lbfgs": 5000), passes over the samples
+        ("adam": 1000).
+    batch : int or None
+        Samples a step of "adam" (64); no option of the others.
+    rate : float or None
+        First learning rate of "adam" (0.03), which falls to 0; no option of the others.
     tolerance : float
         Training residual, root mean square over the spread of y, that counts as an exact fit.
     """
@@ -72,11 +78,13 @@ class Student(Learner):
     weight_decay: float = 0.0
     restarts: int = 5
     iterations: int | None = None
+    batch: int | None = None
+    rate: float | None = None
     tolerance: float = 1e-10
 
     name = "student"
     proper = True
-    version = 1
+    version = 2
     samples = "about 2 s d where it succeeds at all; none is enough to know that it will"
     guarantee = "none; below r_id units, an exact fit of enough samples has the right weights"
     cost = "4 n s d a conjugate-gradient step (lm), 6 n s d a gradient"
@@ -103,6 +111,16 @@ class Student(Learner):
         check_integer(f"{what} 'restarts'", self.restarts, 1)
         if self.iterations is not None:
             check_integer(f"{what} 'iterations'", self.iterations, 1)
+        for option, value in (("batch", self.batch), ("rate", self.rate)):
+            if value is not None and self.optimiser != "adam":
+                raise InputError(
+                    f"{what} '{option}': got {value} for optimiser {self.optimiser!r}, wanted "
+                    "optimiser 'adam'"
+                )
+        if self.batch is not None:
+            check_integer(f"{what} 'batch'", self.batch, 1)
+        if self.rate is not None and check_real(f"{what} 'rate'", self.rate, 0.0) == 0.0:
+            raise InputError(f"{what} 'rate': got 0, wanted a number > 0")
         check_real(f"{what} 'tolerance'", self.tolerance, 0.0)
 
     @property
@@ -135,8 +153,8 @@ class Student(Learner):
             starts += 1
             point = random_start(risk, self.units, rng)
             if self.outputs == "signed":
-                point = self._signed(search, point)
-            self._descend(search, point)
+                point = self._signed(search, point, rng)
+            self._descend(search, point, rng)
             if search.share <= search.exact or budget.expired:
                 break
         assert search.best is not None
@@ -152,20 +170,23 @@ class Student(Learner):
             chosen=(("units", self.units), ("starts", starts)),
         )
 
-    def _descend(self, search: Search, point: Point) -> None:
+    def _descend(self, search: Search, point: Point, rng: np.random.Generator) -> None:
         if self.optimiser == "lm":
             _student_lm.descend(search, point)
-        else:
+        elif self.optimiser == "lbfgs":
             _student_lbfgs.descend(search, point)
+        else:
+            batch = min(self.batch or _BATCH, search.risk.n)
+            _student_adam.descend(search, point, batch, self.rate or _RATE, rng)
 
-    def _signed(self, search: Search, point: Point) -> Point:
+    def _signed(self, search: Search, point: Point, rng: np.random.Generator) -> Point:
         """Fit free outputs, keep their signs, and give their sizes to free rows.
 
         a sigma(<w, x>) is +-sigma(<|a|^{1/k} w, x>) for the monomial of degree k; for others it is
         a start.
         """
         free = replace(search, risk=replace(search.risk, free=True), best=None, value=np.inf)
-        self._descend(free, point)
+        self._descend(free, point, rng)
         assert free.best is not None
         found = free.best
         signs = np.where(found.outputs < 0.0, -1.0, 1.0)

@@ -9,7 +9,9 @@ from numpy.polynomial import polynomial
 import tdlab
 from tdlab import InputError
 from tdlab._kernels import student as kernels
-from tdlab.learners._student_risk import Point, Risk, tangent
+from tdlab.algorithms.base import Budget
+from tdlab.learners import _student_lm
+from tdlab.learners._student_risk import Point, Risk, Search, tangent
 from tdlab.theory import r_id
 
 # More samples than one panel holds of 5 units, and the last panel short.
@@ -119,6 +121,55 @@ def test_the_damped_step_solves_its_system(rng, free, unit):
     np.testing.assert_allclose(np.concatenate([V.ravel(), b]), expected, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("free", [False, True])
+@pytest.mark.parametrize("unit", [False, True])
+def test_adam_epoch_equals_its_numpy_twin(rng, free, unit):
+    X, y, rows, outputs, c = problem(rng, "x**3 - x", n=50)
+    rows = Point(rows, outputs).units if unit else rows
+    rates, decay, batch = np.array([0.1, 0.05, 0.02]), 0.2, 20
+    theta, a = rows.copy(), outputs.copy()
+    kernels.adam_epoch(
+        X, y, batch, theta, a, m := np.zeros((2, *rows.shape)), o := np.zeros((2, UNITS)),
+        c, rates, 0, decay, free, unit,
+    )  # fmt: skip
+    first, second = np.zeros((2, *rows.shape)), np.zeros((2, UNITS))
+    for step, rate in enumerate(rates):
+        block = slice(step * batch, (step + 1) * batch)
+        risk = Risk(X[block], y[block], c, free=free, unit=unit, decay=decay)
+        _, *gradients = risk.gradient(Point(rows, outputs))
+        moved = []
+        for theta_k, g, state in zip((rows, outputs), gradients, (first, second), strict=True):
+            state[0] = 0.9 * state[0] + 0.1 * g
+            state[1] = 0.999 * state[1] + 0.001 * g**2
+            hats = state[0] / (1 - 0.9 ** (step + 1)), state[1] / (1 - 0.999 ** (step + 1))
+            moved.append(theta_k - rate * hats[0] / (np.sqrt(hats[1]) + 1e-12))
+        rows = Point(*moved).units if unit else moved[0]
+        outputs = moved[1]
+    np.testing.assert_allclose(theta, rows, rtol=1e-8)
+    np.testing.assert_allclose(a, outputs, rtol=1e-8)
+    np.testing.assert_allclose(m, first, rtol=1e-7, atol=1e-12)
+    assert o.any() == free
+
+
+@pytest.mark.parametrize("unit", [False, True])
+def test_descent_commutes_with_rotations(rng, unit):
+    # The same path in rotated coordinates, from the rotated start: every formula is equivariant.
+    net = tdlab.sample_network(6, 5, "x**3 + x", "sphere", rng=0)
+    X, y = net.sample(200, rng=1)
+    rotation = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    c, ends = np.array(net.activation.coefficients), []
+    for turn in (np.eye(6), rotation):
+        risk = Risk(np.ascontiguousarray(X @ turn), y, c, free=False, unit=unit, decay=0.0)
+        search = Search(risk, Budget(), scale=float(np.var(y)), exact=1e-20, iterations=12)
+        start = np.random.default_rng(5).standard_normal((5, 6))
+        point = Point(start @ turn / 3.0, np.ones(5))
+        _student_lm.descend(search, Point(point.units, point.outputs) if unit else point)
+        ends.append((search.best.rows @ turn.T, search.history))
+    assert ends[0][1][-1] < 0.1 * ends[0][1][0] and len(ends[0][1]) > 5
+    np.testing.assert_allclose(ends[1][1], ends[0][1], rtol=1e-5)
+    np.testing.assert_allclose(ends[1][0], ends[0][0], atol=1e-5)
+
+
 @pytest.mark.parametrize("optimiser", ["lm", "lbfgs"])
 @pytest.mark.parametrize("dim, rank", [(6, 4), (8, 6), (10, 8)])
 def test_weights_from_three_samples_a_parameter(dim, rank, optimiser):
@@ -226,16 +277,23 @@ def test_weight_decay_shrinks_and_regularises():
 def test_optimisers_reach_the_same_minimum(outputs, decay):
     X, y = noisy()
     values = []
-    for optimiser in ("lm", "lbfgs"):
+    # Adam with all samples in a batch, for smaller ones leave the noise of their gradients; it
+    # creeps along the valley in which rows and outputs trade their sizes.
+    for optimiser, more in (
+        ("lm", {}),
+        ("lbfgs", {}),
+        ("adam", {"batch": 300, "iterations": 20_000}),
+    ):
         fit = tdlab.learner(
             "student", rank=3, activation="x**3", optimiser=optimiser,
-            outputs=outputs, weight_decay=decay, restarts=10,
+            outputs=outputs, weight_decay=decay, restarts=5, **more,
         ).fit(X, y, rng=2)  # fmt: skip
-        assert fit.status == "converged" and "minimum with a residual" in fit.message
+        if optimiser != "adam":
+            assert fit.status == "converged" and "minimum with a residual" in fit.message
         found = fit.network
         penalty = np.sum(found.weights**2) + (outputs == "free") * np.sum(found.output_weights**2)
         values.append(np.mean((fit.predict(X) - y) ** 2) + decay * penalty)
-    assert values[1] == pytest.approx(values[0], rel=1e-9)
+    assert values[1:] == pytest.approx(2 * [values[0]], rel=1e-9)
 
 
 def test_what_it_is_told_is_checked():
@@ -250,6 +308,10 @@ def test_what_it_is_told_is_checked():
         ({"weight_decay": 1.0, "norms": "unit"}, "nothing could decay"),
         ({"restarts": 0}, "'restarts'"),
         ({"iterations": 0}, "'iterations'"),
+        ({"batch": 32}, "'batch': got 32 for optimiser 'lm'"),
+        ({"rate": 0.1, "optimiser": "lbfgs"}, "'rate'"),
+        ({"batch": 0, "optimiser": "adam"}, "'batch': got 0"),
+        ({"rate": 0.0, "optimiser": "adam"}, "'rate': got 0"),
         ({"activation": "tanh"}, "activation"),
     ):
         with pytest.raises(InputError, match=words) as caught:
@@ -260,7 +322,7 @@ def test_what_it_is_told_is_checked():
 def test_the_clock_stops_it():
     net = tdlab.sample_network(12, 30, "x**3", rng=0)
     X, y = net.sample(500, rng=1)
-    for optimiser in ("lm", "lbfgs"):
+    for optimiser in ("lm", "lbfgs", "adam"):
         fit = tdlab.learner("student", rank=30, activation="x**3", optimiser=optimiser).fit(
             X, y, rng=2, max_seconds=0.0
         )
