@@ -161,7 +161,7 @@ class Pool(Generic[Key]):
         # Whether it has ended must be asked before its pipe is drained: in the other order its
         # last words could arrive between the two. Lateness is asked after, for a coordinator
         # that was itself asleep.
-        ended = worker.process.poll() is not None
+        ended = _has_ended(worker.process.pid)
         try:
             while worker.connection.poll():
                 retire = self._hear(worker, worker.connection.recv(), finished)
@@ -272,11 +272,15 @@ def _start_deadline() -> float:
     return time.monotonic() + _START_SECONDS
 
 
+def _has_ended(pid: int) -> bool:
+    """Whether a worker is dead; it stays unreaped, so that nobody else can get its number."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def _kill(worker: _Worker[Any]) -> None:
-    """Kill the worker and whatever it forked."""
-    if worker.process.poll() is None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(worker.process.pid, signal.SIGKILL)
+    """Kill the worker, and what it forked even if it is dead itself."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(worker.process.pid, signal.SIGKILL)
     worker.process.wait()
     worker.connection.close()
 
