@@ -9,8 +9,8 @@ less what the trials themselves took, and the peak memory of the coordinator.
 cores: the same scan on one worker and on two, in turns; the ratio of the times from the first to
 the last commit, of each pair, with what a second process of plain arithmetic gains in the same
 minute: on a busy or throttled machine neither can reach two.
-store: a store of made-up results; seconds, processor seconds and peak memory of status, plot, export to CSV and, with
-pyarrow, to Parquet, each in a process of its own.
+store: a store of made-up results; seconds, seconds of processor and peak memory of status, plot,
+export to CSV and, with pyarrow, to Parquet, each in a process of its own.
 """
 
 from __future__ import annotations
@@ -109,9 +109,7 @@ def gain_of_a_second_core(folder: Path, trials: int, pairs: int) -> None:
         bare = arithmetic(1) / arithmetic(2) * 2
         times = []
         for workers in (1, 2):
-            wall, _, count = span(
-                tdlab.run(spec, folder / f"{pair}-{workers}.db", workers=workers)
-            )
+            wall, _, count = span(tdlab.run(spec, folder / f"{pair}-{workers}.db", workers=workers))
             times.append(wall)
         print(
             f"pair {pair + 1}: {count} trials, {times[0]:.1f} s on one worker, {times[1]:.1f} s on "

@@ -89,6 +89,15 @@ class Forks(Base):
         return Jennrich().run(tensor, rank, rng=rng, budget=budget)
 
 @dataclass(frozen=True)
+class LeavesChildren(Base):
+    name = "leaves-children"
+    def misbehave(self, *_):
+        if os.fork() == 0:
+            # What a trial forks and forgets, told from others by its name.
+            os.execv("/bin/sleep", ["left-behind-by-a-trial", "1000"])
+        ctypes.string_at(0)
+
+@dataclass(frozen=True)
 class Prints(Base):
     name = "prints"
     def misbehave(self, tensor, rank, rng, budget):
@@ -116,7 +125,8 @@ class NotANumber(Base):
 _POINTS = {
     "loops": "Loops", "sleeps-in-warm-up": "Sleeps", "segfaults": "Segfaults",
     "segfaults-in-warm-up": "SegfaultsEarly", "allocates": "Allocates", "forks": "Forks",
-    "prints": "Prints", "raises": "Raises", "exits": "Exits", "nan": "NotANumber",
+    "prints": "Prints", "leaves-children": "LeavesChildren", "raises": "Raises", "exits": "Exits",
+    "nan": "NotANumber",
 }  # fmt: skip
 
 

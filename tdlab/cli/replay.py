@@ -40,9 +40,9 @@ def command(store: Path, trial: str) -> None:
     done = replay(found)
     if done.traceback:
         click.echo(done.traceback.rstrip())
-    if done.decomposition is not None:
-        click.echo(f"method   {done.decomposition.status}: {done.decomposition.message}")
-        click.echo(f"history  {_history(done.decomposition.history)}")
+    if done.made is not None:
+        click.echo(f"method   {done.made.status}: {done.made.message}")
+        click.echo(f"history  {_history(done.made.history)}")
     click.echo(f"now      {_text(done.result)}")
     if done.agrees:
         click.echo("agrees   bit for bit")

@@ -20,6 +20,7 @@ from tdlab.lab.worker import last_line, limit_memory
 
 if TYPE_CHECKING:
     from tdlab.algorithms.base import Decomposition
+    from tdlab.learners.base import Fit
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,8 @@ class Replay:
     Attributes
     ----------
     result : TrialResult
-    decomposition : Decomposition or None
-        What the method returned, with its history; None if it raised.
+    made : Decomposition or Fit or None
+        What the method or learner returned, with its history; None if it raised.
     traceback : str
         Empty if nothing was raised.
     agrees : bool or None
@@ -72,7 +73,7 @@ class Replay:
     """
 
     result: TrialResult
-    decomposition: Decomposition | None
+    made: Decomposition | Fit | None
     traceback: str
     agrees: bool | None
     comment: str
@@ -92,8 +93,6 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
     InputError
         If no cell, or more than one, begins so.
     """
-    from tdlab.algorithms.registry import get_method
-
     found = re.fullmatch(r"([0-9a-f]{4,64}):([0-9]{1,9})", name.strip())
     if not found:
         raise InputError(
@@ -118,13 +117,24 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
                 result, device = stored, record.get("device", "cpu")
                 version = record["versions"]["tdlab"]
     cell = cell_from(identity)
-    method = get_method(cell.method.name, dict(cell.method.options))
+    version_now = _version(cell)
     cell = replace(
         cell,
         problem=replace(cell.problem, label=labels.problem),
         method=replace(cell.method, label=labels.method),
     )
-    return StoredTrial(cell, index, result, device, version, method.version)
+    return StoredTrial(cell, index, result, device, version, version_now)
+
+
+def _version(cell: Cell) -> int:
+    """Version of the cell's method or learner as it is installed; `InputError` if it is not."""
+    if cell.method.learner:
+        from tdlab.learners.registry import learner_class
+
+        return learner_class(cell.method.name).version
+    from tdlab.algorithms.registry import get_method
+
+    return get_method(cell.method.name, dict(cell.method.options)).version
 
 
 def replay(trial: StoredTrial) -> Replay:
@@ -137,7 +147,7 @@ def replay(trial: StoredTrial) -> Replay:
     from tdlab import _kernels
 
     _kernels.warm_up()
-    seen: list[Decomposition] = []
+    seen: list[Decomposition | Fit] = []
     trace = ""
     task = Task.of(trial.cell, trial.index, trial.device)
     with threadpoolctl.threadpool_limits(limits=1), _bounded_memory():

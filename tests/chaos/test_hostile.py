@@ -1,5 +1,8 @@
 """Trials that loop, allocate, crash, fork, print or lie are recorded as what they are."""
 
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
 from tests.lab_tools import install_hostile, table, tdlab
@@ -25,6 +28,7 @@ EXPECTED = {
     "segfaults-in-warm-up": ("crashed", "SIGSEGV"),
     "allocates": ("memory", "MemoryError"),
     "forks": ("recovered", ""),
+    "leaves-children": ("crashed", "SIGSEGV"),
     "prints": ("recovered", ""),
     "raises": ("error", "KeyError: 'first line\\nsecond line'"),
     "exits": ("crashed", "status 3"),
@@ -49,6 +53,15 @@ def run_hostile(method, folder, environment, limit):
     return [row for row in rows if row[5] == method], finished
 
 
+def commands():
+    """First words of the command lines of all processes (Linux)."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            found.add(path.read_bytes().partition(b"\0")[0])
+    return found
+
+
 @pytest.mark.parametrize("method", EXPECTED)
 def test_outcome(method, tmp_path, environment):
     limit = 1 if method == "loops" else 60
@@ -59,6 +72,7 @@ def test_outcome(method, tmp_path, environment):
         assert words in row[8]
     if outcome in ("timeout", "memory", "crashed", "error"):
         assert all(row[9:] == (None, None, None) for row in rows)
+    assert b"left-behind-by-a-trial" not in commands()
     if outcome == "error":
         assert "KeyError" in finished.stderr
 

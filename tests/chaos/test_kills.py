@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,60 @@ def test_killing_workers_is_not_an_outcome(undisturbed, tmp_path):
     running.communicate(timeout=120)
     assert running.returncode == 0
     assert kills > 0
+    assert table(store) == expected
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(3000)
+def test_a_hundred_kills_at_random_moments(undisturbed, tmp_path):
+    """SIGKILL of the coordinator, of a worker, or of all: nothing lost, nothing twice."""
+    spec, expected = undisturbed
+    longer = tmp_path / "longer.toml"
+    longer.write_text(spec.read_text().replace("trials = 6", "trials = 60"))
+    assert tdlab("run", longer, "--store", tmp_path / "one.db", timeout=1500).returncode == 0
+    expected = table(tmp_path / "one.db")
+    moments = random.Random(20260101)
+    kills = {"coordinator": 0, "worker": 0, "all": 0}
+    scan = 0
+    store, known, running = tmp_path / "0.db", [], None
+    while sum(kills.values()) < 100:
+        if running is None:
+            running = start(longer, store)
+        time.sleep(moments.uniform(0.0, 3.0))
+        what = moments.choice(sorted(kills))
+        workers = workers_of(running.pid)
+        if running.poll() is not None:
+            # The scan ended between two kills: it must be whole, and the next begins.
+            _, errors = running.communicate()
+            assert running.returncode == 0, errors
+            assert table(store) == expected
+            scan, known, running = scan + 1, [], None
+            store = tmp_path / f"{scan}.db"
+            continue
+        if what != "coordinator" and not workers:
+            continue
+        victims = {
+            "coordinator": [running.pid],
+            "worker": moments.sample(workers, min(1, len(workers))),
+            "all": [*workers, running.pid],
+        }[what]
+        for pid in victims:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        kills[what] += 1
+        if what != "worker":
+            running.communicate()
+            running = None
+            assert gone(workers), "workers outlive their coordinator"
+        rows = table(store) if store.exists() else []
+        # What was committed is there still, as it was and once.
+        assert set(known) <= set(rows) and len(set(rows)) == len(rows)
+        known = rows
+    if running is not None:
+        running.kill()
+        running.communicate()
+    assert min(kills.values()) >= 20, kills
+    assert tdlab("run", longer, "--store", store, timeout=1500).returncode == 0
     assert table(store) == expected
 
 

@@ -5,11 +5,13 @@ import sqlite3
 import pytest
 
 from tdlab.errors import InputError
+from tdlab.lab.bundled import experiments
 from tdlab.lab.cells import cell_from
 from tdlab.lab.identity import digest
 from tdlab.lab.replay import find_trial, replay
 from tdlab.lab.spec import parse_spec
 from tdlab.lab.store import open_store
+from tdlab.lab.sweep import run
 from tests.lab_tools import SMALL, install_hostile, refused, table, tdlab
 
 SPECS = [
@@ -28,9 +30,10 @@ SPECS = [
 ]
 
 
-@pytest.mark.parametrize("text", SPECS)
+@pytest.mark.parametrize("text", [*SPECS, *(path.read_text() for path in experiments().values())])
 def test_every_cell_comes_back_from_its_identity(text):
-    for cell in parse_spec(text).cells:
+    spec = parse_spec(text)
+    for cell in (*spec.cells[:500], *(target.cell for target in spec.targets)):
         back = cell_from(cell.identity)
         assert back.identity == cell.identity and back.digest == cell.digest
         assert back.instance_digest == cell.instance_digest
@@ -67,7 +70,33 @@ def test_every_trial_agrees_when_it_is_run_again(folder):
         assert (found.cell.problem.label, found.cell.method.label) == (row[1], row[5])
         done = replay(found)
         assert done.agrees is True, (row, done)
-        assert done.decomposition is not None and done.traceback == ""
+        assert done.made is not None and done.traceback == ""
+
+
+LEARNERS = """
+trials = 2
+[[problem]]
+activation = "He3"
+ensemble = "sphere"
+dims = [5]
+ranks = [2]
+samples = [400]
+noise = 0.5
+null = true
+[[method]]
+name = "linear"
+[[method]]
+name = "polynomial-regression"
+"""
+
+
+def test_trials_of_learners_agree_too(tmp_path):
+    store = run(parse_spec(LEARNERS), tmp_path / "s.db", workers=1)
+    assert {row[7] for row in table(store.path)} >= {"measured"}
+    for row in table(store.path):
+        done = replay(find_trial(store.path, f"{row[0]}:{row[6]}"))
+        assert done.agrees is True, (row, done)
+        assert done.made is not None
 
 
 def test_the_command_line_says_that_it_agrees_and_shows_the_history(folder):
