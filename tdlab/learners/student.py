@@ -86,7 +86,7 @@ class Student(Learner):
     proper = True
     version = 2
     samples = "about 2 s d where it succeeds at all; none is enough to know that it will"
-    guarantee = "none; below r_id units, an exact fit of enough samples has the right weights"
+    guarantee = "none; below r_id an exact fit of enough samples finds generic weights, not all"
     cost = "4 n s d a conjugate-gradient step (lm), 6 n s d a gradient"
     source = (
         "Levenberg (1944); Marquardt (1963); Liu and Nocedal (1989); Kingma and Ba (2015), "
