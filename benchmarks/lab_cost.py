@@ -92,13 +92,15 @@ def main() -> None:
 def cost_of_a_trial(folder: Path, trials: int) -> None:
     """Print milliseconds a trial that are the lab's."""
     spec = parse_spec(QUICK.format(trials=trials // 5))
+    before = own_seconds()
     store = tdlab.run(spec, folder / "quick.db", workers=1)
+    busy = own_seconds() - before
     wall, inside, count = span(store)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{count} trials: {1e3 * wall / count:.3f} ms a trial, of which the trial itself "
         f"{1e3 * inside / count:.3f}, the lab {1e3 * (wall - inside) / count:.3f}; "
-        f"coordinator {peak:.0f} MiB"
+        f"coordinator {1e3 * busy / count:.3f} ms of processor a trial, {peak:.0f} MiB"
     )
 
 
@@ -107,14 +109,23 @@ def gain_of_a_second_core(folder: Path, trials: int, pairs: int) -> None:
     spec = parse_spec(BUSY.format(trials=trials))
     for pair in range(pairs):
         bare = arithmetic(1) / arithmetic(2) * 2
-        times = []
+        times, before = [], own_seconds()
         for workers in (1, 2):
-            wall, _, count = span(tdlab.run(spec, folder / f"{pair}-{workers}.db", workers=workers))
+            store = tdlab.run(spec, folder / f"{pair}-{workers}.db", workers=workers)
+            wall, _, count = span(store)
             times.append(wall)
+        busy = (own_seconds() - before) / (2 * count)
         print(
             f"pair {pair + 1}: {count} trials, {times[0]:.1f} s on one worker, {times[1]:.1f} s on "
-            f"two: {times[0] / times[1]:.3f} times; plain arithmetic {bare:.3f} times"
+            f"two: {times[0] / times[1]:.3f} times; plain arithmetic {bare:.3f} times; "
+            f"coordinator {1e3 * busy:.2f} ms of processor a trial"
         )
+
+
+def own_seconds() -> float:
+    """Seconds of processor that this process has used, without those of its workers."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
 
 
 def arithmetic(processes: int) -> float:

@@ -400,9 +400,10 @@ def _connect_read_only(path: Path) -> tuple[sqlite3.Connection, str]:
     connection = sqlite3.connect(address, timeout=30.0, **options)
     try:
         connection.execute("SELECT count(*) FROM cells")
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
-        if path.with_name(path.name + "-wal").exists():
+        # Whoever holds a lock may be writing.
+        if "locked" in str(error) or path.with_name(path.name + "-wal").exists():
             raise
         address += "&immutable=1"
         connection = sqlite3.connect(address, **options)

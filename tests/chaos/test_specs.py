@@ -71,9 +71,10 @@ def toml(value):
 def random_specs(draw):
     """A file of the right shape whose values are anything."""
     problem = {"activation": "He3", "ensemble": "sphere", "dims": [5], "ranks": [2, 3]}
-    table = {"trials": 1, "problem": problem, "method": {"name": "jennrich"}}
+    method = {"name": "jennrich"}
+    table = {"trials": 1, "problem": problem, "method": method}
     for _ in range(draw(st.integers(1, 4))):
-        where = draw(st.sampled_from([table, problem, table["method"]]))
+        where = draw(st.sampled_from([table, problem, method]))
         where[draw(st.sampled_from(KEYS))] = draw(values)
     return "\n".join(f"{key} = {toml(value)}" for key, value in table.items())
 
