@@ -107,11 +107,15 @@ _ENSEMBLES = {
         "low-coherence",
         structured.low_coherence,
         "unit vectors of small largest |cosine|; orthonormal up to rank dim",
+        lambda dim, rank: rank <= structured.LARGEST_LOW_COHERENCE,
+        f"rank <= {structured.LARGEST_LOW_COHERENCE}",
     ),
     "collinear": Ensemble(
         "collinear",
         structured.collinear,
         f"unit vectors of mean cosine {structured.COLLINEARITY:g} around one direction",
+        lambda dim, rank: dim >= 3,
+        "rank >= 1 at dim >= 3",
     ),
 }
 

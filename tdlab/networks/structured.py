@@ -8,7 +8,10 @@ fit of zero risk need not have found them unless norms are held at one.
 from __future__ import annotations
 
 import numpy as np
+from scipy import linalg
 
+# Beyond this, drawing weights of low coherence costs more than learning from them.
+LARGEST_LOW_COHERENCE = 500
 # Common cosine of the rows of ``collinear``.
 COLLINEARITY = 0.9
 _SWEEPS = 200
@@ -42,7 +45,8 @@ def low_coherence(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
 
     The Gram matrix is projected in turn onto entries of at most the Welch bound
     sqrt((r - d)/(d (r - 1))) and onto rank d (Tropp, Dhillon, Heath and Strohmer 2005), from a
-    random start: the result stays random, its coherence falls by a third and more.
+    random start: the result stays random, its largest |cosine| is below two thirds of the start's
+    (1.2 to 1.7 over sqrt(d), measured). 200 eigenproblems of size r: seconds at r = 250.
     """
     if rank <= dim:
         return _orthogonal(dim, rng)[:rank]
@@ -52,8 +56,8 @@ def low_coherence(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
     for _ in range(_SWEEPS):
         gram = np.clip(rows @ rows.T, -bound, bound)
         np.fill_diagonal(gram, 1.0)
-        values, vectors = np.linalg.eigh(gram)
-        rows = vectors[:, -dim:] * np.sqrt(np.maximum(values[-dim:], 0.0))
+        values, vectors = linalg.eigh(gram, subset_by_index=[rank - dim, rank - 1])
+        rows = vectors * np.sqrt(np.maximum(values, 0.0))
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     # Eigenvectors fix a frame: turn it at random.
     return rows @ _orthogonal(dim, rng)
@@ -63,7 +67,8 @@ def collinear(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
     """sqrt(c) e + sqrt(1 - c) u_i, c = 0.9: rows that nearly agree.
 
     e is one random direction and u_i are iid in the plane orthogonal to it, so cosines are c on
-    average, within (1 - c) |<u_i, u_j>|. Nearly all of x^3 is explained by the direction e alone.
+    average, within (1 - c) |<u_i, u_j>|. Linear regression explains 9c/(9c + 6c^3) = 65% of x^3 for
+    many rows. In two dimensions u_i is one of two: dim is 3 at least.
     """
     axis = rng.standard_normal(dim)
     axis /= np.linalg.norm(axis)
