@@ -19,6 +19,9 @@ from tdlab.algorithms.base import Budget, Status
 from tdlab.errors import InputError, check_array, check_real
 from tdlab.networks import HermitePolynomial, TwoLayerNetwork
 
+# Powers of inputs and squares of labels must stay within the range of doubles.
+_LARGEST_INPUT, _LARGEST_LABEL = 1e6, 1e100
+
 
 class Predictor(Protocol):
     """A function of the inputs."""
@@ -151,6 +154,14 @@ def check_samples(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """X (n, d) and y (n,) as finite float64 arrays, or one line of `InputError`."""
     X = check_array("X", X, ("n", "d"))
     y = check_array("y", y, (len(X),))
+    if (far := float(np.abs(X).max())) > _LARGEST_INPUT:
+        raise InputError(f"X: got entries up to {far:.3g}, wanted standard Gaussian rows")
+    size = float(np.abs(y).max())
+    if size and not 1.0 / _LARGEST_LABEL <= size <= _LARGEST_LABEL:
+        raise InputError(
+            f"y: got entries up to {size:.3g}, wanted them from {1.0 / _LARGEST_LABEL:g} to "
+            f"{_LARGEST_LABEL:g}: rescale"
+        )
     return X, y
 
 

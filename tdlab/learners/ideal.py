@@ -49,6 +49,11 @@ class Ideal(Learner):
         what = "learner 'ideal', option 'cosine'"
         if check_real(what, self.cosine, 0.0) > 1.0:
             raise InputError(f"{what}: got {self.cosine}, wanted a number from 0 to 1")
+        what = "learner 'ideal', option 'teacher'"
+        if not isinstance(self.teacher, TwoLayerNetwork) or self.teacher.dim < 2:
+            raise InputError(f"{what}: got {self.teacher!r}, wanted a network of 2 or more inputs")
+        if not self.teacher.weights.any(axis=1).all():
+            raise InputError(f"{what}: got a zero row, wanted rows that have a direction")
 
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
         if X.shape[1] != self.teacher.dim:

@@ -30,6 +30,7 @@ KERNELS = ("polynomial", "relu-ntk", "cubic-ntk")
 _RIDGES = np.logspace(-10, 4, 57)
 _MAX_SAMPLES = 15_000
 _BLOCK_DOUBLES = 2**22
+_MAX_COEFFICIENTS = 2**18
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class KernelRidge(Learner):
 
     name = "kernel-ridge"
     proper = False
-    version = 1
+    version = 2
     samples = "about d^k for a target of degree k"
     guarantee = "consistent as n grows where the kernel holds the target"
     cost = "O(n^2 d + n^3)"
@@ -115,7 +116,8 @@ def kernel_matrix(kernel: str, degree: int, X: np.ndarray, Z: np.ndarray) -> np.
         squares = (X**2).sum(axis=1)[:, None] * (Z**2).sum(axis=1)
         return (24.0 * inner**3 + 18.0 * inner * squares) / dim**3
     norms = np.linalg.norm(X, axis=1)[:, None] * np.linalg.norm(Z, axis=1)
-    cosines = np.clip(inner / norms, -1.0, 1.0)
+    # At x = 0 the kernel vanishes, whatever the cosine.
+    cosines = np.clip(inner / np.where(norms > 0.0, norms, 1.0), -1.0, 1.0)
     angles = np.pi - np.arccos(cosines)
     arcs = cosines * angles + np.sqrt(1.0 - cosines**2)
     return norms * (cosines * angles + arcs) / (math.pi * dim)
@@ -126,9 +128,14 @@ def _ridge(kernel: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
 
     (K + s I)^{-1} = V diag(1/(l + s)) V^T, and leaving sample i out changes its residual to
     alpha_i / ((K + s I)^{-1})_ii.
+
+    The coefficients returned have no part in the null space of K. It does not change the predictor,
+    but at a small ridge it is as large as y / ridge, and its rounding would drown the rest.
     """
     values, vectors = linalg.eigh(kernel, overwrite_a=True, check_finite=False)
     values = np.maximum(values, 0.0)
+    if not values[-1] > 0.0:
+        return np.zeros(len(y)), 0.0
     turned, squares = vectors.T @ y, vectors**2
     best: tuple[float, float] = (math.inf, math.nan)
     for relative in _RIDGES:
@@ -138,17 +145,25 @@ def _ridge(kernel: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
         error = float(left_out @ left_out)
         if error < best[0]:
             best = (error, ridge)
-    return vectors @ (turned / (values + best[1])), best[1]
+    seen = values > len(y) * np.finfo(float).eps * values[-1]
+    return vectors[:, seen] @ (turned[seen] / (values[seen] + best[1])), best[1]
 
 
-def _polynomial(X: np.ndarray, alpha: np.ndarray, degree: int, mean: float) -> TwoLayerNetwork:
+def _polynomial(
+    X: np.ndarray, alpha: np.ndarray, degree: int, mean: float
+) -> TwoLayerNetwork | HermitePolynomial:
     """sum_i alpha_i (1 + <x_i, x>/d)^p is itself a network with the samples as hidden units.
 
-    The mean joins as a unit of weight zero, on which the activation is 1.
+    The mean joins as a unit of weight zero, on which the activation is 1. The squares of a risk
+    cancel between units as the square of the condition number of K, in Hermite coefficients
+    as its root: wherever those fit, the predictor is made of them.
     """
     dim = X.shape[1]
     coefficients = tuple(math.comb(degree, m) / dim**m for m in range(degree + 1))
-    return TwoLayerNetwork(np.vstack([X, np.zeros(dim)]), np.append(alpha, mean), coefficients)
+    units = TwoLayerNetwork(np.vstack([X, np.zeros(dim)]), np.append(alpha, mean), coefficients)
+    if math.comb(dim + degree, degree) > _MAX_COEFFICIENTS:
+        return units
+    return HermitePolynomial.of_network(units)
 
 
 def _cubic(X: np.ndarray, alpha: np.ndarray, mean: float) -> HermitePolynomial:

@@ -312,3 +312,33 @@ def test_isotropic_weights_at_the_edge_are_a_trap():
     )
     assert net.risk(fit.network) / net.variance() < 1e-10
     assert tdlab.match(fit.network.weights, net.weights).recovered < 1.0
+
+
+def test_the_exact_risk_of_kernel_ridge_survives_a_singular_kernel():
+    # 30 samples, 20 features: at a tiny ridge the coefficients in the null space were 1e9 large,
+    # and the risk from pairs of samples was off by more than the variance of the target.
+    net = tdlab.sample_network(3, 5, "He5", "sphere", signs="random", rng=2)
+    fit = tdlab.learner("kernel-ridge").fit(*net.sample(30, rng=7))
+    # E (f - g)^2 has degree 10: six Gauss-Hermite nodes an axis are exact.
+    nodes, weights = np.polynomial.hermite_e.hermegauss(6)
+    grid = np.stack(np.meshgrid(*[nodes] * 3), axis=-1).reshape(-1, 3)
+    product = np.einsum("i,j,k->ijk", *[weights / weights.sum()] * 3).ravel()
+    expected = product @ (net.predict(grid) - fit.predict(grid)) ** 2
+    assert net.risk(fit.predictor) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("kernel", ["polynomial", "cubic-ntk", "relu-ntk"])
+def test_kernel_ridge_at_the_origin(kernel):
+    X, y = tdlab.sample_network(3, 4, rng=0).sample(20, rng=1)
+    learner = tdlab.learner("kernel-ridge", kernel=kernel)
+    X[4] = 0.0
+    assert np.isfinite(learner.fit(X, y).predict(np.vstack([X, np.zeros((1, 3))]))).all()
+    np.testing.assert_allclose(learner.fit(0.0 * X, y).predict(X[4:5]), y.mean())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_that_doubles_cannot_square_are_refused(name):
+    X, y = tdlab.sample_network(3, 4, rng=0).sample(30, rng=1)
+    for inputs, what in [((1e60 * X, y), "X"), ((X, 1e150 * y), "y"), ((X, 1e-150 * y), "y")]:
+        with pytest.raises(InputError, match=f"^{what}: got entries up to"):
+            made(name).fit(*inputs)
