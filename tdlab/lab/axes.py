@@ -46,7 +46,8 @@ def samples_at(what: str, value: Any, dim: int, rank: int, degree: int) -> list[
         power = re.fullmatch(r"d\^(\d{1,2}(?:\.\d{1,6})?)", name) if isinstance(name, str) else None
         if not power:
             raise InputError(f"{what}.unit: got {name!r}, wanted one of {', '.join(SAMPLE_UNITS)}")
-        return float(dim) ** float(power[1])
+        # Far above the largest number of samples, and still a double.
+        return float(dim) ** float(power[1]) if float(power[1]) * math.log(dim) < 600.0 else 1e260
 
     names = "'r*d' | 'C(d+k,k)' | 'd^j'"
     return list(_points(what, value, unit, MAX_SAMPLES, "samples", dim, names, ", or 'exact'"))

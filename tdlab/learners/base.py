@@ -7,6 +7,7 @@ features predicts perfectly from C(d+3, 3) samples at any width, and finds no we
 
 from __future__ import annotations
 
+import copy
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -109,7 +110,7 @@ class Learner(ABC):
         X: np.ndarray,
         y: np.ndarray,
         *,
-        rng: np.random.Generator | int | None = None,
+        rng: np.random.Generator | np.random.SeedSequence | int | None = None,
         max_seconds: float | None = None,
     ) -> Fit:
         """Learn from n samples.
@@ -118,7 +119,9 @@ class Learner(ABC):
         ----------
         X : (n, d) array, standard Gaussian rows
         y : (n,) array
-        rng : Generator, int or None
+        rng : Generator, SeedSequence, int or None
+            A seed gives a stream of the learner's own: teachers and samples drawn from the same
+            seed share nothing with it. A Generator is used as it stands.
         max_seconds : float, optional
             Seconds stop an iterative learner, with status ``TIME_LIMIT``.
 
@@ -132,7 +135,7 @@ class Learner(ABC):
         _kernels.warm_up()
         budget = Budget(max_seconds=limit)
         started = time.perf_counter()
-        found = self._fit(X, y, np.random.default_rng(rng), budget)
+        found = self._fit(X, y, own_stream(rng), budget)
         return replace(found, seconds=time.perf_counter() - started)
 
     @abstractmethod
@@ -163,6 +166,22 @@ def check_samples(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
             f"{_LARGEST_LABEL:g}: rescale"
         )
     return X, y
+
+
+def own_stream(rng: Any) -> np.random.Generator:
+    """A generator that nothing else makes of the same seed; Generators are as they are.
+
+    A random start is Gaussian rows, as a teacher is: from one seed it would be the teacher itself.
+    """
+    if isinstance(rng, np.random.SeedSequence):
+        # Spawning would change a sequence that the caller may want to use again.
+        sequence = copy.deepcopy(rng)
+    elif rng is None or isinstance(rng, int | np.integer):
+        sequence = np.random.SeedSequence(rng)
+    else:
+        return np.random.default_rng(rng)
+    # Samples take the first two children.
+    return np.random.default_rng(sequence.spawn(3)[2])
 
 
 def constant(value: float, dim: int) -> HermitePolynomial:

@@ -50,14 +50,16 @@ class Ideal(Learner):
         if check_real(what, self.cosine, 0.0) > 1.0:
             raise InputError(f"{what}: got {self.cosine}, wanted a number from 0 to 1")
         what = "learner 'ideal', option 'teacher'"
-        if not isinstance(self.teacher, TwoLayerNetwork) or self.teacher.dim < 2:
-            raise InputError(f"{what}: got {self.teacher!r}, wanted a network of 2 or more inputs")
+        if not isinstance(self.teacher, TwoLayerNetwork):
+            raise InputError(f"{what}: got {self.teacher!r}, wanted a TwoLayerNetwork")
         if not self.teacher.weights.any(axis=1).all():
             raise InputError(f"{what}: got a zero row, wanted rows that have a direction")
 
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
         if X.shape[1] != self.teacher.dim:
             raise InputError(f"X: got {X.shape[1]} columns, wanted {self.teacher.dim}")
+        if self.teacher.dim < 2:
+            raise InputError("X: got 1 column, wanted at least 2: a row of one input cannot turn")
         turned = perturbed(self.teacher, self.cosine, rng)
         if self.rescaled:
             # <f, g>/|g|^2 from three exact risks: E(f-g)^2 = |f|^2 + |g|^2 - 2<f, g>.

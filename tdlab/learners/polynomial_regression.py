@@ -83,7 +83,9 @@ def regress(X: np.ndarray, y: np.ndarray, degree: int, ridge: float) -> tuple[np
         if ridge > 0.0:
             features = np.vstack([features, math.sqrt(ridge * n) * np.eye(basis.size)])
             values = np.concatenate([y, np.zeros(basis.size)])
-        return np.asarray(_lstsq(features, values, lapack_driver="gelsy")[0]), "primal"
+        # LAPACK's own threshold takes rounding for rank where features depend on one another.
+        small = max(features.shape) * np.finfo(float).eps
+        return np.asarray(_lstsq(features, values, cond=small, lapack_driver="gelsy")[0]), "primal"
     return _normal(X, y, basis, ridge * n), "primal"
 
 
@@ -113,7 +115,11 @@ def _normal(X: np.ndarray, y: np.ndarray, basis: HermiteBasis, penalty: float) -
         gram += features.T @ features
         right += features.T @ y[rows]
     gram[np.diag_indices(basis.size)] += penalty
-    factor = linalg.cho_factor(gram, lower=True)
+    try:
+        factor = linalg.cho_factor(gram, lower=True)
+    except np.linalg.LinAlgError:
+        # Inputs on which features depend on one another: the pseudo-inverse.
+        return np.asarray(_lstsq(gram, right, cond=1e-12)[0])
     coefficients = linalg.cho_solve(factor, right)
     for _ in range(2):
         rest = -penalty * coefficients

@@ -7,6 +7,7 @@ import pytest
 
 import tdlab
 from tdlab import InputError
+from tdlab.lab.axes import samples_at
 from tdlab.lab.cells import cell_from
 from tdlab.lab.spec import parse_spec
 from tdlab.lab.trial import Task, run_trial
@@ -50,6 +51,8 @@ def test_samples_in_units_of_the_theory():
     assert {cell.samples for cell in cells(listed)} == {7, 9}
     log = SPEC.replace("values = [0.5, 1.0]", 'from = 1, to = 4, steps = 3, scale = "log"')
     assert {cell.samples for cell in cells(log)} == {56, 112, 224}
+    with pytest.raises(InputError, match="wanted at most 10000000000"):
+        samples_at("samples", {"values": [1.0], "unit": "d^99"}, 2000, 5, 3)
 
 
 def test_outcomes_and_nested_samples():

@@ -8,6 +8,7 @@ import pytest
 
 import tdlab
 from tdlab import InputError
+from tdlab.learners.base import own_stream
 from tdlab.learners.kernel_ridge import kernel_matrix
 from tdlab.learners.polynomial_regression import regress
 from tdlab.networks.hermite import hermite_basis
@@ -342,3 +343,41 @@ def test_sizes_that_doubles_cannot_square_are_refused(name):
     for inputs, what in [((1e60 * X, y), "X"), ((X, 1e150 * y), "y"), ((X, 1e-150 * y), "y")]:
         with pytest.raises(InputError, match=f"^{what}: got entries up to"):
             made(name).fit(*inputs)
+
+
+def test_the_ideal_learner_needs_rows_that_can_turn():
+    X, y = np.ones((3, 1)), np.ones(3)
+    with pytest.raises(InputError, match="X: got 1 column"):
+        tdlab.learner("ideal", teacher=tdlab.TwoLayerNetwork(np.ones((2, 1)))).fit(X, y)
+    with pytest.raises(InputError, match="option 'teacher': got a zero row"):
+        tdlab.learner("ideal", teacher=tdlab.TwoLayerNetwork(np.zeros((2, 3))))
+    with pytest.raises(InputError, match="option 'teacher'"):
+        tdlab.learner("ideal", teacher=5)
+
+
+def test_normal_equations_of_dependent_features(monkeypatch):
+    # He_2 vanishes at +-1 and He_3 is proportional to x there: minimum norm, by both ways.
+    X = np.sign(np.random.default_rng(0).standard_normal((200, 3)))
+    y = X[:, 0] + X[:, 1] * X[:, 2]
+    expected, _ = regress(X, y, 3, 0.0)
+    monkeypatch.setattr("tdlab.learners.polynomial_regression._QR_DOUBLES", 0)
+    np.testing.assert_allclose(regress(X, y, 3, 0.0)[0], expected, atol=1e-9)
+
+
+def test_a_seed_shared_with_teacher_and_samples_leaks_neither():
+    # From one seed a random start used to be the teacher's own rows.
+    net = tdlab.sample_network(5, 4, "x**3", "sphere", rng=0)
+    X, y = net.sample(4, rng=0)
+    for seed in (0, np.random.SeedSequence(0)):
+        first = own_stream(seed).standard_normal((4, 5))
+        first /= np.linalg.norm(first, axis=1, keepdims=True)
+        units = X / np.linalg.norm(X, axis=1, keepdims=True)
+        assert np.abs(first - net.weights).max() > 0.1 and np.abs(first - units).max() > 0.1
+        np.testing.assert_array_equal(own_stream(seed).random(3), own_stream(seed).random(3))
+    generator = np.random.default_rng(1)
+    assert own_stream(generator) is generator
+    # 150 samples for 200 weights: only a start at the teacher ends there.
+    wide = tdlab.sample_network(10, 20, "He3", "sphere", rng=0)
+    X, y = wide.sample(150, rng=1)
+    fit = tdlab.learner("student", rank=20, activation="He3", restarts=1).fit(X, y, rng=0)
+    assert tdlab.match(fit.network.weights, wide.weights, threshold=0.9).recovered < 0.5
