@@ -1,7 +1,16 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and one thread a process.
 
-import numpy as np
-import pytest
+Two test workers with two BLAS threads each wait for one another, on two cores, more than they
+compute. numpy reads these variables when it is first imported, which is below.
+"""
+
+import os
+
+for _library in ("OPENBLAS", "OMP", "MKL", "NUMBA"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 
 
 @pytest.fixture
