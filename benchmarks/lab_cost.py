@@ -8,7 +8,8 @@ trial: one worker, trials that end at once; milliseconds a trial from the first 
 less what the trials themselves took, and the peak memory of the coordinator.
 cores: the same scan on one worker and on two, in turns; the ratio of the times from the first to
 the last commit, of each pair, with what a second process of plain arithmetic gains in the same
-minute: on a busy or throttled machine neither can reach two.
+minute: on a busy or throttled machine neither can reach two. There the share of the time that
+workers are inside trials tells what the lab leaves of a core; it does not depend on the load.
 store: a store of made-up results; seconds, seconds of processor and peak memory of status, plot,
 export to CSV and, with pyarrow, to Parquet, each in a process of its own.
 """
@@ -109,16 +110,19 @@ def gain_of_a_second_core(folder: Path, trials: int, pairs: int) -> None:
     spec = parse_spec(BUSY.format(trials=trials))
     for pair in range(pairs):
         bare = arithmetic(1) / arithmetic(2) * 2
-        times, before = [], own_seconds()
+        times, shares, busy, count = [], [], 0.0, 1
         for workers in (1, 2):
+            before = own_seconds()
             store = tdlab.run(spec, folder / f"{pair}-{workers}.db", workers=workers)
-            wall, _, count = span(store)
+            busy += own_seconds() - before
+            wall, inside, count = span(store)
             times.append(wall)
-        busy = (own_seconds() - before) / (2 * count)
+            shares.append(inside / (workers * wall))
         print(
             f"pair {pair + 1}: {count} trials, {times[0]:.1f} s on one worker, {times[1]:.1f} s on "
             f"two: {times[0] / times[1]:.3f} times; plain arithmetic {bare:.3f} times; "
-            f"coordinator {1e3 * busy:.2f} ms of processor a trial"
+            f"workers inside trials {shares[0]:.1%} and {shares[1]:.1%} of the time; "
+            f"coordinator {1e3 * busy / (2 * count):.2f} ms of processor a trial"
         )
 
 
