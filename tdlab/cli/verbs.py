@@ -17,6 +17,7 @@ _VERBS = (
     "export",
     "merge",
     "diff",
+    "calibrate",
     "replay",
     "reproduce",
     "list",

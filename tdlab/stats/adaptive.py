@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tdlab.stats import isotonic, posterior
-from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
+from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate, reading
 
 LAG = 3
 LEVEL_TRIALS = 3
@@ -32,9 +32,9 @@ _FIRST_RANK = 4
 _SPREAD = 1.73
 _LAPSE_EVERY = 10
 _GOLDEN = (math.sqrt(5) - 1) / 2
-# The local fit is wider than the global one: below this ratio to the target it is asked.
-_NEAR = 1.25
-_Z = 1.96
+# The local fit is wider than the global one, which must be narrow enough before it is asked.
+_NEAR = 1.0
+_LEVEL, _Z = 0.95, 1.96
 
 
 @dataclass(frozen=True)
@@ -326,7 +326,7 @@ class Search:
         half = _Z * fit.spread
         gap = self._gap(x, fit.location)
         if half <= _NEAR * self.rule.half_width or fit.width < gap:
-            found = estimate(self._rank, successes, trials)
+            found = reading(self._rank[tried], successes[tried], trials[tried], _LEVEL, fit)
             if found.estimate is not None and found.lower and found.upper:
                 half = math.log(found.upper / found.lower) / 2
                 if half <= self.rule.half_width or self._neighbours(found):

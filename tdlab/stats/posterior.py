@@ -5,7 +5,8 @@ G  global   P = (1 - l) sigma(z0(l) - (x - theta)/w) with P(theta) = 1/2: theta 
 L  local    logit P = -(x - theta)/w + g ((x - theta)/H)^2 on |x - theta_G| <= H: lapses and tails
             are left out, the bend g is free. This one is reported.
 
-Both are proper once the counts bracket the crossing; the grids zoom until they hold the mass.
+G is used where the crossing lies between tested ranks, and bounded by them; L where both sides are
+sure. The grids zoom until they hold the mass and little else.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ BEND_SPREAD = 1.5
 # Quantiles of the prior at equal steps of probability: a seven-point rule for the bend.
 BENDS = BEND_SPREAD * np.array([-1.80, -1.07, -0.50, 0.0, 0.50, 1.07, 1.80])
 
-_LOCATIONS, _WIDTHS = 48, 20
+# Locations and widths: means need fewer points than quantiles in the tails.
+_COARSE, _FINE = (40, 16), (48, 20)
 _EDGE = 2e-4
 _FAR = 40.0
 
@@ -37,7 +39,9 @@ class Global:
 
 
 def global_fit(x: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> Global:
-    """Posterior of G.
+    """Posterior of G, with theta between the first and the last of ascending ranks.
+
+    Without that bound the mass would have no end: lapses explain any number of failures.
 
     With E = exp((x - theta)/w) and c = 1 - 2l: P = (1 - l)/(1 + cE), 1 - P = (l + cE)/(1 + cE).
     """
@@ -61,7 +65,7 @@ def global_fit(x: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> Glob
             )
         return np.logaddexp.reduce(levels)
 
-    theta, log_width, mass = _zoom(log_likelihood, x[0] - 1.0, x[-1] + 1.0)
+    theta, log_width, mass = _zoom(log_likelihood, x[0], x[-1], _COARSE, bounded=True)
     marginal = mass.sum(axis=1)
     mean = float(marginal @ theta)
     spread = float(np.sqrt(marginal @ (theta - mean) ** 2))
@@ -91,13 +95,18 @@ def local_fit(
         return np.logaddexp.reduce(levels)
 
     reach = 6 * start.spread
-    theta, _, mass = _zoom(log_likelihood, start.location - reach, start.location + reach)
+    low, high = start.location - reach, start.location + reach
+    theta, _, mass = _zoom(log_likelihood, low, high, _FINE)
     low, middle, high = _quantiles(theta, mass.sum(axis=1), [tail, 0.5, 1 - tail])
     return float(low), float(middle), float(high)
 
 
 def _zoom(
-    log_likelihood: Callable[[np.ndarray, np.ndarray], np.ndarray], low: float, high: float
+    log_likelihood: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    low: float,
+    high: float,
+    size: tuple[int, int],
+    bounded: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Grid over (theta, ln w) that holds the mass and little else, and the mass on it."""
     ranges = [
@@ -105,8 +114,8 @@ def _zoom(
         (LOG_WIDTH - 3 * LOG_WIDTH_SPREAD, LOG_WIDTH + 2.5 * LOG_WIDTH_SPREAD),
     ]
     for _ in range(6):
-        theta = np.linspace(ranges[0][0], ranges[0][1], _LOCATIONS)
-        log_width = np.linspace(ranges[1][0], ranges[1][1], _WIDTHS)
+        theta = np.linspace(ranges[0][0], ranges[0][1], size[0])
+        log_width = np.linspace(ranges[1][0], ranges[1][1], size[1])
         log_mass = log_likelihood(theta, log_width)
         log_mass -= 0.5 * ((log_width - LOG_WIDTH) / LOG_WIDTH_SPREAD) ** 2
         mass = np.exp(log_mass - log_mass.max())
@@ -118,11 +127,14 @@ def _zoom(
             held = np.flatnonzero(np.cumsum(marginal) > _EDGE / 4)[0]
             kept = np.flatnonzero(np.cumsum(marginal[::-1])[::-1] > _EDGE / 4)[-1]
             start, stop = points[held] - step, points[kept] + step
-            # The prior bounds the width; theta has no bound, so its grid grows with the mass.
-            if axis == 0 and marginal[0] > _EDGE:
-                start, settled = points[0] - span, False
-            if axis == 0 and marginal[-1] > _EDGE:
-                stop, settled = points[-1] + span, False
+            # The prior bounds the width; where theta has no bound, its grid grows with the mass.
+            if axis == 0 and bounded:
+                start, stop = max(start, low), min(stop, high)
+            elif axis == 0:
+                if marginal[0] > _EDGE:
+                    start, settled = points[0] - span, False
+                if marginal[-1] > _EDGE:
+                    stop, settled = points[-1] + span, False
             if stop - start < 0.6 * span:
                 settled = False
             ranges[axis] = (float(start), float(stop))

@@ -21,6 +21,10 @@ from tdlab.errors import InputError
 from tdlab.stats import isotonic, posterior
 from tdlab.stats.binomial import check_counts, check_level
 
+# Of the gap between tested ranks that holds r*: added to the interval in quadrature. Measured on
+# kinks and mixtures; see docs/calibration.md.
+_GAP_SHARE = 0.25
+
 
 class ThresholdStatus(StrEnum):
     """What the counts allow to say of r*."""
@@ -108,10 +112,10 @@ def estimate(
     """
     check_level(level)
     rank, success, trial, timeout = _merged(ranks, successes, trials, timeouts)
-    pessimistic = _reading(rank, success, trial, level)
+    pessimistic = reading(rank, success, trial, level)
     if not timeout.any():
         return pessimistic
-    return _union(pessimistic, _reading(rank, success + timeout, trial, level), timeout, trial)
+    return _union(pessimistic, reading(rank, success + timeout, trial, level), timeout, trial)
 
 
 def _merged(
@@ -143,8 +147,15 @@ def _merged(
     return rank[kept], *(values[kept] for values in merged)
 
 
-def _reading(rank: np.ndarray, success: np.ndarray, trial: np.ndarray, level: float) -> Threshold:
-    """Threshold of plain counts, without timeouts."""
+def reading(
+    rank: np.ndarray,
+    success: np.ndarray,
+    trial: np.ndarray,
+    level: float,
+    fit: posterior.Global | None = None,
+) -> Threshold:
+    """Threshold of counts that are in order, without timeouts; ``fit`` is their global posterior,
+    where it is known."""
     few = isotonic.enough(level)
     base = Threshold(
         ThresholdStatus.TOO_FEW_TRIALS, None, None, None, level, None, "betting bound", (), ""
@@ -161,7 +172,7 @@ def _reading(rank: np.ndarray, success: np.ndarray, trial: np.ndarray, level: fl
     base = replace(base, plateau=plateau, flags=("non-monotone",) if start else ())
     sides = isotonic.sure(success, trial, level)
     if sides.above and sides.below < len(rank):
-        return _bracketed(rank, success, trial, base)
+        return _bracketed(rank, success, trial, base, None if start else fit)
     if sides.above:
         bound = int(rank[sides.above - 1])
         return replace(
@@ -205,11 +216,15 @@ def _reading(rank: np.ndarray, success: np.ndarray, trial: np.ndarray, level: fl
 
 
 def _bracketed(
-    rank: np.ndarray, success: np.ndarray, trial: np.ndarray, base: Threshold
+    rank: np.ndarray,
+    success: np.ndarray,
+    trial: np.ndarray,
+    base: Threshold,
+    fit: posterior.Global | None,
 ) -> Threshold:
     """Posterior interval of a crossing that lies between tested ranks, guarded."""
     x = np.log(rank)
-    fit = posterior.global_fit(x, success, trial)
+    fit = fit or posterior.global_fit(x, success, trial)
     # The window narrows as the counts sharpen (2.4 sd: 1.2 times the half-width), so that a logit
     # which is no parabola over the whole transition costs width, not coverage.
     s = math.hypot(min(fit.width, 2.4 * fit.spread), fit.spread)
@@ -227,6 +242,14 @@ def _bracketed(
         # Steeper than the grid resolves: inside a gap every shape fits.
         low, high, middle = below, above, (below + above) / 2
         flags, method = (*flags, "quantised"), "gap between tested ranks"
+    elif 0 < place < len(x) and rank[place] > rank[place - 1] + 1:
+        # Inside a gap the counts say nothing of the curve: a kink there moves the parabola's
+        # crossing by a share of the gap that no number of trials makes smaller.
+        doubt = _GAP_SHARE * (above - below)
+        low, high = (
+            middle - math.hypot(middle - low, doubt),
+            middle + math.hypot(high - middle, doubt),
+        )
     guard_low = x[first - 1] if first > 0 else low
     guard_high = x[last] if last < len(x) else high
     if not guard_low <= middle <= guard_high:

@@ -1,0 +1,371 @@
+"""Do intervals cover, and what do they cost? Simulated scans on curves whose r* is known.
+
+Each scan draws ln r* evenly between 20 and 120, so that tested ranks fall anywhere beside it, and
+runs `tdlab.stats.adaptive` on coins of the truth's bias. Beside it a grid that knows where to look:
+ranks from r*/2 to 2 r* (15, or as close as its interval is to be), as many
+trials as make that as narrow. A trial costs
+(rank/r*)^2, three times that if it fails: local search takes time like rank^2, and longest where it
+does not succeed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+from scipy.special import expit, logit, ndtr
+
+from tdlab.errors import check_choice, check_integer
+from tdlab.stats.adaptive import Rule, Search, candidates
+from tdlab.stats.scaling import fit_exponent
+from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
+
+LOWEST, HIGHEST = 20.0, 120.0
+FAILURE_COST = 3.0
+_TOP = 600
+_GRID_STEP, _GRID_SPAN = 0.1, math.log(2.0)
+_GRID_SCANS = 60
+_CHUNK = 20
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A curve: chance of success as a function of ln(r/r*), one half at 0.
+
+    ``promised``: whether 95% coverage is promised there.
+    """
+
+    name: str
+    curve: Callable[[np.ndarray], np.ndarray]
+    promised: bool = True
+
+
+def _lapsing(lapse: float, width: float) -> Callable[[np.ndarray], np.ndarray]:
+    """A logistic that never exceeds 1 - lapse."""
+    shift = float(logit(0.5 / (1 - lapse)))
+    return lambda t: (1 - lapse) * expit(shift - t / width)
+
+
+def _mixture(share: float, distance: float, width: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Two populations whose thresholds lie apart; moved so that one half is at 0."""
+
+    def raw(t: np.ndarray) -> np.ndarray:
+        return share * expit(-t / width) + (1 - share) * expit(-(t + distance) / width)
+
+    fine = np.linspace(-1.0, 1.0, 200_001)
+    shift = float(np.interp(0.5, raw(fine)[::-1], fine[::-1]))
+    return lambda t: raw(t + shift)
+
+
+TRUTHS = (
+    Truth("logistic .02", lambda t: expit(-t / 0.02)),
+    Truth("logistic .05", lambda t: expit(-t / 0.05)),
+    Truth("logistic .10", lambda t: expit(-t / 0.10)),
+    Truth("logistic .20", lambda t: expit(-t / 0.20)),
+    Truth("logistic .40", lambda t: expit(-t / 0.40)),
+    Truth("step", lambda t: (t < 0) * 1.0),
+    Truth("lapse .05", _lapsing(0.05, 0.1)),
+    Truth("lapse .15", _lapsing(0.15, 0.1)),
+    Truth("lapse .30", _lapsing(0.30, 0.1)),
+    Truth("lapse .20, steep", _lapsing(0.20, 0.02)),
+    Truth("probit", lambda t: ndtr(-t / 0.15)),
+    Truth("cloglog", lambda t: np.exp(-math.log(2) * np.exp(np.minimum(t / 0.1, 50.0)))),
+    Truth("loglog", lambda t: -np.expm1(-math.log(2) * np.exp(np.minimum(-t / 0.1, 50.0)))),
+    Truth("Cauchy", lambda t: 0.5 - np.arctan(t / 0.08) / math.pi),
+    Truth("piecewise", lambda t: np.clip(0.5 - t / 0.4, 0.0, 1.0)),
+    Truth("mixture", _mixture(0.7, 0.3, 0.05)),
+    Truth("floor .10", lambda t: 0.1 + 0.9 * expit(float(logit(4 / 9)) - t / 0.1)),
+    Truth("dip to .30", lambda t: expit(-10 * t) - 0.7 * np.exp(-((10 * t + 7) ** 2)), False),
+    Truth("shelf at 1/2", _mixture(0.5, 0.2, 0.03), False),
+    Truth("kink at 1/2, steep above", lambda t: expit(-t / np.where(t < 0, 0.2, 0.05)), False),
+    Truth("kink at 1/2, steep below", lambda t: expit(-t / np.where(t < 0, 0.05, 0.2)), False),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One simulated scan: the truth's rank, what was reported, and its price."""
+
+    r_star: float
+    found: Threshold
+    trials: int
+    cost: float
+    reason: str
+
+    @property
+    def covers(self) -> bool:
+        """Whether the reported interval, or bound, holds r*."""
+        low = 0.0 if self.found.lower is None else self.found.lower
+        high = math.inf if self.found.upper is None else self.found.upper
+        return low <= self.r_star <= high
+
+    @property
+    def half_width(self) -> float:
+        """Of ln r*; infinite where there is no interval."""
+        if self.found.lower is None or self.found.upper is None:
+            return math.inf
+        return math.log(self.found.upper / self.found.lower) / 2
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one truth's scans say.
+
+    Attributes
+    ----------
+    truth : str
+    scans : int
+    coverage, error : float
+        Share of intervals that hold r*, and its standard error.
+    quantised, budget : float
+        Shares of intervals that are one gap between ranks, and of scans that ended at the budget.
+    half_width : float
+        Median.
+    trials, cost : float
+        Means.
+    grid_trials, grid_cost : float
+        Of a grid of known range that is as precise (median half-width).
+    promised : bool
+    """
+
+    truth: str
+    scans: int
+    coverage: float
+    error: float
+    quantised: float
+    budget: float
+    half_width: float
+    trials: float
+    cost: float
+    grid_trials: float
+    grid_cost: float
+    promised: bool
+
+
+@dataclass(frozen=True)
+class ExponentRow:
+    """Coverage of exponent intervals from a number of dimensions, without drift."""
+
+    dims: int
+    fits: int
+    coverage: float
+    error: float
+    half_width: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds by truth, exponents by number of dimensions."""
+
+    rows: tuple[Row, ...]
+    exponents: tuple[ExponentRow, ...]
+
+
+def calibrate(
+    scans: int = 2000,
+    truths: Sequence[str] | None = None,
+    rule: Rule | None = None,
+    seed: int = 0,
+    workers: int = 1,
+) -> Calibration:
+    """Simulate scans on known curves.
+
+    Parameters
+    ----------
+    scans : int
+        Of each truth, and fits of each number of dimensions.
+    truths : sequence of str, optional
+        Names in `TRUTHS`; all if not given.
+    rule : Rule, optional
+        Half-width 0.05 and at most 2000 trials, if not given.
+    seed : int
+    workers : int
+        Processes; they change nothing in the result.
+
+    Raises
+    ------
+    InputError
+        For an unknown truth or numbers below 1.
+
+    Examples
+    --------
+    >>> from tdlab.stats.calibrate import calibrate
+    >>> found = calibrate(scans=4, truths=["step"])
+    >>> found.rows[0].coverage, found.rows[0].quantised
+    (1.0, 1.0)
+    """
+    check_integer("scans", scans, 1)
+    check_integer("seed", seed, 0)
+    check_integer("workers", workers, 1)
+    names = [truth.name for truth in TRUTHS]
+    for name in truths or ():
+        check_choice("truth", name, names)
+    chosen = [i for i, name in enumerate(names) if truths is None or name in truths]
+    rule = rule or Rule(budget_trials=2000)
+    jobs = [
+        (i, seed, first, min(_CHUNK, scans - first), rule)
+        for i in chosen
+        for first in range(0, scans, _CHUNK)
+    ]
+    everything: dict[int, list[Scan]] = {}
+    for (i, *_), part in zip(jobs, _mapped(jobs, workers), strict=True):
+        everything.setdefault(i, []).extend(part)
+    rows = tuple(_row(TRUTHS[i], found, seed) for i, found in everything.items())
+    pools = [found for i, found in everything.items() if TRUTHS[i].promised]
+    exponents = (
+        tuple(_exponents(pools, count, scans, seed) for count in range(4, 9)) if pools else ()
+    )
+    return Calibration(rows, exponents)
+
+
+def _mapped(jobs: Sequence[tuple[int, int, int, int, Rule]], workers: int) -> Iterator[list[Scan]]:
+    if workers == 1:
+        yield from (_chunk(*job) for job in jobs)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_chunk, *zip(*jobs, strict=True))
+
+
+def _chunk(truth: int, seed: int, first: int, count: int, rule: Rule) -> list[Scan]:
+    return [
+        simulate(TRUTHS[truth], rule, np.random.default_rng([seed, truth, first + i]))
+        for i in range(count)
+    ]
+
+
+def simulate(truth: Truth, rule: Rule, rng: np.random.Generator) -> Scan:
+    """One adaptive scan on coins of the truth's bias."""
+    r_star = _draw(rng)
+    ranks = np.array(candidates(_TOP, rule.half_width, lambda rank: True))
+    chance = dict(zip(ranks.tolist(), truth.curve(np.log(ranks / r_star)), strict=True))
+    search = Search(ranks.tolist(), rule)
+    while fresh := search.advance():
+        tossed = rng.random(len(fresh))
+        for (rank, index), toss in zip(fresh, tossed, strict=True):
+            search.record(rank, index, bool(toss < chance[rank]))
+    tested, successes, trials = search.counts()
+    return Scan(
+        r_star,
+        search.threshold(),
+        int(trials.sum()),
+        _cost(tested / r_star, successes, trials),
+        search.reason,
+    )
+
+
+def _draw(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(math.log(LOWEST), math.log(HIGHEST))))
+
+
+def _cost(ratio: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> float:
+    return float(ratio**2 @ (successes + FAILURE_COST * (trials - successes)))
+
+
+def _row(truth: Truth, scans: Sequence[Scan], seed: int) -> Row:
+    coverage = float(np.mean([scan.covers for scan in scans]))
+    half = float(np.median([scan.half_width for scan in scans]))
+    grid_trials, grid_cost = _equal_grid(truth, half, seed)
+    return Row(
+        truth.name,
+        len(scans),
+        coverage,
+        math.sqrt(max(coverage * (1 - coverage), 1 / len(scans)) / len(scans)),
+        float(np.mean(["quantised" in scan.found.flags for scan in scans])),
+        float(np.mean([scan.reason == "budget" for scan in scans])),
+        half,
+        float(np.mean([scan.trials for scan in scans])),
+        float(np.mean([scan.cost for scan in scans])),
+        grid_trials,
+        grid_cost,
+        truth.promised,
+    )
+
+
+def _equal_grid(truth: Truth, half: float, seed: int) -> tuple[float, float]:
+    """Trials and cost of the grid whose median half-width is ``half``.
+
+    The variance falls as one over the trials, nearly: a few steps of that rule, then the ranks that
+    would be between two numbers of trials a rank are interpolated by it.
+    """
+    if not math.isfinite(half):
+        return math.nan, math.nan
+    # Where the curve is steeper than the grid the interval is a gap: half a gap must be narrower.
+    number = 1 + round(2 * _GRID_SPAN / min(_GRID_STEP, 1.5 * half))
+    each = 20.0
+    for step in range(5):
+        count = max(2, round(each))
+        rng = np.random.default_rng([seed, 999, step])
+        scans = [_grid_scan(truth, number, count, rng) for _ in range(_GRID_SCANS)]
+        reached = float(np.median([scan.half_width for scan in scans]))
+        factor = (reached / half) ** 2 if math.isfinite(reached) else 4.0
+        each = count * min(max(factor, 0.25), 4.0)
+        if abs(factor - 1) < 0.1 or (factor < 1 and count == 2) or each > 5000:
+            break
+    scale = each / count
+    return (
+        scale * float(np.mean([scan.trials for scan in scans])),
+        scale * float(np.mean([scan.cost for scan in scans])),
+    )
+
+
+def _grid_scan(truth: Truth, number: int, count: int, rng: np.random.Generator) -> Scan:
+    """A fixed grid of ``number`` ranks about r*, ``count`` trials a rank."""
+    r_star = _draw(rng)
+    step = 2 * _GRID_SPAN / (number - 1)
+    places = np.linspace(-_GRID_SPAN, _GRID_SPAN, number) + rng.uniform(-0.5, 0.5) * step
+    ranks = np.unique(np.round(r_star * np.exp(places)).astype(np.int64))
+    trials = np.full(len(ranks), count)
+    successes = rng.binomial(trials, truth.curve(np.log(ranks / r_star)))
+    found = estimate(ranks, successes, trials)
+    cost = _cost(ranks / r_star, successes, trials)
+    return Scan(r_star, found, int(trials.sum()), cost, "grid")
+
+
+def _exponents(pools: Sequence[Sequence[Scan]], count: int, fits: int, seed: int) -> ExponentRow:
+    """Fits of r* = d^1.5 over ``count`` dimensions a factor 1.4 apart.
+
+    Each takes the intervals of scans of one truth, moved to where r* is at each dimension.
+    """
+    rng = np.random.default_rng([seed, 998, count])
+    dims = np.round(8 * 1.4 ** np.arange(count)).astype(int)
+    covered, widths = [], []
+    for _ in range(fits):
+        pool = pools[int(rng.integers(len(pools)))]
+        thresholds = [
+            _moved(pool[int(rng.integers(len(pool)))], float(dim) ** 1.5) for dim in dims.tolist()
+        ]
+        fit = fit_exponent(dims, thresholds)
+        if fit.lower is None or fit.upper is None:
+            continue
+        covered.append(fit.lower <= 1.5 <= fit.upper)
+        widths.append((fit.upper - fit.lower) / 2)
+    share = float(np.mean(covered)) if covered else math.nan
+    error = math.sqrt(max(share * (1 - share), 1 / fits) / fits)
+    half = float(np.median(widths)) if widths else math.nan
+    return ExponentRow(count, len(covered), share, error, half)
+
+
+def _moved(scan: Scan, r_star: float) -> Threshold:
+    """The threshold of a scan as it would be about another rank."""
+    factor = r_star / scan.r_star
+    found = scan.found
+
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * factor
+
+    bracketed = found.status is ThresholdStatus.BRACKETED
+    return Threshold(
+        found.status,
+        times(found.estimate) if bracketed else None,
+        times(found.lower),
+        times(found.upper),
+        found.level,
+        found.plateau,
+        found.method,
+        found.flags,
+        found.message,
+    )
