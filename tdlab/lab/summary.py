@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tdlab.lab.store import CENSORED, CellCounts
 
 if TYPE_CHECKING:
+    from tdlab.stats.scaling import Exponent
     from tdlab.stats.threshold import Threshold
 
 
@@ -45,10 +46,35 @@ def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
 
 
 def exponent_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
-    """Fit r* = c d^alpha on every curve; the local slopes stand also where a fit is refused.
+    """Fit r* = c d^alpha on every curve; the local slopes stand also where a fit is refused."""
+    return [
+        {
+            "problem": problem,
+            "method": method,
+            "n": n,
+            "dims": dims,
+            "exponent": fit.estimate,
+            "low": fit.lower,
+            "high": fit.upper,
+            "prefactor": fit.prefactor,
+            "between": fit.between,
+            "drift_exponent": None if fit.drift is None else fit.drift.estimate,
+            "drift_low": None if fit.drift is None else fit.drift.lower,
+            "drift_high": None if fit.drift is None else fit.drift.upper,
+            "status": fit.status.value,
+            "slopes": "; ".join(
+                f"{s.low_dim}-{s.high_dim}: {s.estimate:.2f} ({s.error:.2f})" for s in fit.slopes
+            ),
+            "message": fit.message,
+        }
+        for problem, n, method, dims, fit in exponents(counts)
+    ]
 
-    A curve has one problem, method and n, and no row at a single dimension.
-    """
+
+def exponents(
+    counts: Iterable[CellCounts],
+) -> list[tuple[str, int | None, str, int, Exponent]]:
+    """(problem, n, method, number of dimensions, fit) of every curve with two dimensions."""
     from tdlab.stats.scaling import fit_exponent
 
     curves: dict[tuple[Any, ...], list[tuple[int, Threshold]]] = {}
@@ -57,34 +83,14 @@ def exponent_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
         points = curves.setdefault((curve, problem, n, method), [])
         if found is not None:
             points.append((dim, found))
-    rows = []
-    for (_, problem, n, method), points in curves.items():
-        if len(points) < 2:
-            continue
-        fit = fit_exponent([dim for dim, _ in points], [found for _, found in points])
-        rows.append(
-            {
-                "problem": problem,
-                "method": method,
-                "n": n,
-                "dims": len(points),
-                "exponent": fit.estimate,
-                "low": fit.lower,
-                "high": fit.upper,
-                "prefactor": fit.prefactor,
-                "between": fit.between,
-                "drift_exponent": None if fit.drift is None else fit.drift.estimate,
-                "drift_low": None if fit.drift is None else fit.drift.lower,
-                "drift_high": None if fit.drift is None else fit.drift.upper,
-                "status": fit.status.value,
-                "slopes": "; ".join(
-                    f"{s.low_dim}-{s.high_dim}: {s.estimate:.2f} ({s.error:.2f})"
-                    for s in fit.slopes
-                ),
-                "message": fit.message,
-            }
+    return [
+        (
+            problem, n, method, len(points),
+            fit_exponent([dim for dim, _ in points], [found for _, found in points]),
         )
-    return rows
+        for (_, problem, n, method), points in curves.items()
+        if len(points) > 1
+    ]  # fmt: skip
 
 
 def _by_dimension(

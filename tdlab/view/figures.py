@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdlab.view import phase, risk, samples, style, sweep
+from tdlab.view import phase, risk, samples, scaling, style, sweep
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
@@ -53,6 +53,10 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
             cells = [cell for cell in exact if cell.problem == problem]
             rows = [row for row in thresholds if row["problem"] == problem]
             paths += phase.draw(cells, rows, folder, f"phase-{names[problem]}")
+            curves = _curves(cells, rows)
+            if curves:
+                order = cells[0].order
+                paths += scaling.draw(problem, curves, order, folder, f"scaling-{names[problem]}")
         with_null = {cell.problem.removesuffix("/null") for cell in exact if cell.null}
         planted = dict.fromkeys(cell.problem for cell in exact if not cell.null)
         for problem in [p for p in planted if p in with_null] or list(planted):
@@ -70,6 +74,19 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
             name = f"sweep-{option}-{names[problem]}"
             paths += sweep.draw(problem, option, drawn, folder, name)
     return paths
+
+
+def _curves(
+    counts: Iterable[CellCounts], rows: Iterable[dict[str, Any]]
+) -> list[scaling.ScalingCurve]:
+    """Methods with thresholds at three dimensions or more: two slopes to compare."""
+    from tdlab.lab.summary import exponents
+
+    return [
+        scaling.ScalingCurve(method, tuple(row for row in rows if row["method"] == method), fit)
+        for _, _, method, _, fit in exponents(counts)
+        if len(fit.slopes) > 1
+    ]
 
 
 def _risk_cells(

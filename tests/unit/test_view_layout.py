@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tdlab.lab.store import CellCounts
-from tdlab.lab.summary import threshold_rows
+from tdlab.lab.summary import exponents, threshold_rows
 from tdlab.lab.trial import OUTCOMES
-from tdlab.view import phase, risk, style
+from tdlab.view import phase, risk, scaling, style
 
 
 def cells(methods, dims, trials=12):
@@ -58,3 +58,18 @@ def test_no_median_of_a_risk_figure_lies_outside_the_axes(tmp_path, monkeypatch)
     for panel in drawn[0].axes:
         low, high = panel.get_ylim()
         assert low < 0 < 4.0 < high
+
+
+def test_thresholds_over_dimension_show_fits_slopes_and_censoring(tmp_path):
+    counts = cells(1, [10, 15, 20, 30], trials=40)
+    rows = tuple(threshold_rows(counts))
+    ((*_, fit),) = exponents(counts)
+    curves = [scaling.ScalingCurve("m0", rows, fit)]
+    with style.drawing():
+        paths = scaling.draw("cubic", curves, 3, tmp_path, "scaling")
+    text = (tmp_path / "scaling.svg").read_text()
+    assert len(paths) == 4 and "local slope" in text and "counting bound" in text
+    assert "timeouts as failures to as successes" in text
+    lines = (tmp_path / "scaling.csv").read_text().splitlines()
+    assert len(lines) == 5 and "censored" in lines[1]
+    assert f"{fit.slopes[0].estimate}" in lines[1] and f"{fit.lower}" in lines[4]
