@@ -63,16 +63,17 @@ def draw(
         _thresholds(above, curve, colour, mark, aside)
         _slopes(below, curve, colour, mark, aside)
         label = curve.method
-        if curve.fit.estimate is not None:
-            fit = curve.fit
+        fit = curve.fit
+        if fit.estimate is not None and fit.prefactor is not None:
             label += f": $d^{{{fit.estimate:.2f}}}$ [{fit.lower:.2f}, {fit.upper:.2f}]"
             span = np.array([dims[0], dims[-1]], dtype=float)
             above.plot(span, fit.prefactor * span**fit.estimate, color=colour, linewidth=1.0)
         handles.append(Line2D([], [], color=colour, marker=mark, linestyle="", label=label))
-    for slope, dash, label in (
+    lines: tuple[tuple[float, Any, str], ...] = (
         (order / 2, (0, (4, 2)), f"{order / 2:g}: conjectured for polynomial time"),
         (order - 1, "-", f"{order - 1}: counting bound, as d grows"),
-    ):
+    )
+    for slope, dash, label in lines:
         below.axhline(slope, color="black", linestyle=dash, linewidth=1.0, zorder=0)
         handles.append(Line2D([], [], color="black", linestyle=dash, label=f"slope {label}"))
     if any("censored" in row["flags"] for curve in curves for row in curve.rows):
@@ -106,9 +107,10 @@ def _thresholds(panel: Axes, curve: ScalingCurve, colour: str, mark: str, aside:
                 x, point, yerr=np.maximum([[point - low], [high - point]], 0.0), fmt=mark,
                 color=colour, markersize=5, capsize=3,
             )  # fmt: skip
-        elif low is not None or high is not None:
-            end, arrow = (low, "^") if low is not None else (high, "v")
-            panel.plot(x, end, arrow, color="white", markeredgecolor=colour, markersize=8)
+        elif low is not None:
+            panel.plot(x, low, "^", color="white", markeredgecolor=colour, markersize=8)
+        elif high is not None:
+            panel.plot(x, high, "v", color="white", markeredgecolor=colour, markersize=8)
 
 
 def _slopes(panel: Axes, curve: ScalingCurve, colour: str, mark: str, aside: float) -> None:
