@@ -32,8 +32,6 @@ _FIRST_RANK = 4
 _SPREAD = 1.73
 _LAPSE_EVERY = 10
 _GOLDEN = (math.sqrt(5) - 1) / 2
-# The local fit is wider than the global one, which must be narrow enough before it is asked.
-_NEAR = 1.0
 _LEVEL, _Z = 0.95, 1.96
 
 
@@ -325,22 +323,26 @@ class Search:
             self._anchor = Anchor(fit.location, fit.spread)
         half = _Z * fit.spread
         gap = self._gap(x, fit.location)
-        if half <= _NEAR * self.rule.half_width or fit.width < gap:
+        if half <= self.rule.half_width or fit.width < gap:
             found = reading(self._rank[tried], successes[tried], trials[tried], _LEVEL, fit)
             if found.estimate is not None and found.lower and found.upper:
                 half = math.log(found.upper / found.lower) / 2
                 if half <= self.rule.half_width or self._neighbours(found):
                     self.reason = "precise"
                     return None
-            else:
-                half = max(half, _NEAR * self.rule.half_width)
+            elif not in_flight:
+                # One side is not surely on its side of one half, whatever a smooth curve says.
+                far = 4.0 * fit.width + 2.0 * fit.spread
+                x = fit.location + (far if found.lower else -far)
+                return self._spread(min(size, self.rule.batch), x, x)
         reach = math.hypot(min(fit.width, 1.2 * self.rule.half_width), fit.spread)
         # The variance falls as one over the trials near r*: how many more make it small enough?
         core = int(trials[np.abs(self._x - fit.location) <= 2.0 * reach].sum())
         missing = core * ((half / self.rule.half_width) ** 2 - 1.0) - in_flight
-        size = min(size, math.ceil(missing))
-        if size <= 0:
-            size = 0 if in_flight else max(1, self.rule.batch // 2)
+        if missing > 0 or not in_flight:
+            size = min(size, max(math.ceil(missing), self.rule.batch // 2, 1))
+        else:
+            size = 0
         return self._spread(
             size,
             fit.location - _SPREAD * reach,

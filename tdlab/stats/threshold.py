@@ -236,20 +236,22 @@ def _bracketed(
     first, last = isotonic.guard(success, trial)
     flags, method = base.flags, "local logit"
     place = int(np.searchsorted(x, middle))
-    below = x[place - 1] if place > 0 else -math.inf
-    above = x[place] if place < len(x) else math.inf
-    if fit.width < above - below and below <= low and high <= above:
-        # Steeper than the grid resolves: inside a gap every shape fits.
-        low, high, middle = below, above, (below + above) / 2
-        flags, method = (*flags, "quantised"), "gap between tested ranks"
-    elif 0 < place < len(x) and rank[place] > rank[place - 1] + 1:
-        # Inside a gap the counts say nothing of the curve: a kink there moves the parabola's
-        # crossing by a share of the gap that no number of trials makes smaller.
-        doubt = _GAP_SHARE * (above - below)
-        low, high = (
-            middle - math.hypot(middle - low, doubt),
-            middle + math.hypot(high - middle, doubt),
-        )
+    if 0 < place < len(x):
+        below, above = x[place - 1], x[place]
+        # Between tested ranks the counts say nothing of the curve: a kink there moves the
+        # parabola's crossing by a share of the gap that no number of trials makes smaller.
+        # Neighbouring integers have nothing between them.
+        split = rank[place] > rank[place - 1] + 1
+        doubt = _GAP_SHARE * (above - below) if split else 0.0
+        if fit.width < above - below and below <= low and high <= above:
+            # Steeper than the grid resolves: inside a gap every shape fits.
+            low, high = min(below, middle - doubt), max(above, middle + doubt)
+            if (low, high) == (below, above):
+                middle = (below + above) / 2
+                flags, method = (*flags, "quantised"), "gap between tested ranks"
+        else:
+            low = middle - math.hypot(middle - low, doubt)
+            high = middle + math.hypot(high - middle, doubt)
     guard_low = x[first - 1] if first > 0 else low
     guard_high = x[last] if last < len(x) else high
     if not guard_low <= middle <= guard_high:
