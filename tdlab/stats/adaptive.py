@@ -60,8 +60,8 @@ class Rule:
 
     @property
     def least(self) -> int:
-        """Trials that a threshold takes at the least, or nearly: five levels and four rounds."""
-        return min(5 * LEVEL_TRIALS + 4 * self.batch, self.budget_trials)
+        """Trials that a threshold takes at the least: three levels and a round."""
+        return min(3 * LEVEL_TRIALS + self.batch, self.budget_trials)
 
 
 @dataclass(frozen=True)
