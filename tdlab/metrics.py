@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tdlab.errors import InputError, check_array, check_integer, check_real
-from tdlab.networks import Activation, HermitePolynomial, TwoLayerNetwork
+from tdlab.networks import Activation, HermitePolynomial, RadialPolynomial, TwoLayerNetwork
 
 if TYPE_CHECKING:
     from tdlab.algorithms import Decomposition
@@ -156,7 +156,8 @@ def score(
     Parameters
     ----------
     target : TwoLayerNetwork or HermitePolynomial
-    predictor : TwoLayerNetwork, HermitePolynomial, or any object with ``predict``
+    predictor : TwoLayerNetwork, HermitePolynomial, RadialPolynomial, or any with ``predict``
+        A `tdlab.learners.Fit` stands for its predictor.
     n : int
         Test inputs, where the risk is not exact.
     rng : Generator, int or None
@@ -167,12 +168,20 @@ def score(
     >>> import tdlab
     >>> net = tdlab.sample_network(4, 6, rng=0)
     >>> X, y = net.sample(100, rng=1)
-    >>> tdlab.metrics.score(net, tdlab.learner("trivial").fit(X, y).predictor).ratio < 1.2
+    >>> tdlab.metrics.score(net, tdlab.learner("trivial").fit(X, y)).ratio < 1.2
     True
     """
+    from tdlab.learners.base import Fit
+
+    if isinstance(predictor, Fit):
+        predictor = predictor.predictor
     variance = target.variance()
+    if not variance > 0.0:
+        raise InputError("target: got a constant, wanted a function with a variance")
     if isinstance(predictor, TwoLayerNetwork | HermitePolynomial):
         return Score(target.risk(predictor) / variance, 0.0)
+    if isinstance(predictor, RadialPolynomial):
+        return Score(predictor.risk(target) / variance, 0.0)
     n = check_integer("n", n, 2)
     X = np.random.default_rng(rng).standard_normal((n, target.dim))
     errors = (target.predict(X) - predictor.predict(X)) ** 2 / variance

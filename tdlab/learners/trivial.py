@@ -9,7 +9,6 @@ Source     E(y | |x|) as the trivial predictor of networks with even parts: with
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from tdlab.algorithms.base import Budget
 from tdlab.errors import check_integer
 from tdlab.learners.base import Fit, Learner, constant
+from tdlab.networks.radial import RadialPolynomial, radial_features
 
 
 @dataclass(frozen=True)
@@ -34,18 +34,6 @@ class Trivial(Learner):
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
         mean = float(y.mean())
         return self._done(constant(mean, X.shape[1]), X.shape[1], f"The mean of {len(y)} samples.")
-
-
-@dataclass(frozen=True)
-class RadialPolynomial:
-    """g(x) = sum_j c_j q_j(|x|^2), q_j orthonormal polynomials of |x|^2 for x ~ N(0, I_d)."""
-
-    coefficients: tuple[float, ...]
-    dim: int
-
-    def predict(self, X: np.ndarray) -> np.ndarray:
-        """(n, d) -> (n,)."""
-        return radial_features(X, len(self.coefficients) - 1) @ np.array(self.coefficients)
 
 
 @dataclass(frozen=True)
@@ -74,21 +62,3 @@ class NormTrivial(Learner):
         coefficients = np.linalg.lstsq(features, y, rcond=None)[0]
         predictor = RadialPolynomial(tuple(map(float, coefficients)), X.shape[1])
         return self._done(predictor, X.shape[1], f"Polynomials of |x|^2 up to degree {highest}.")
-
-
-def radial_features(X: np.ndarray, highest: int) -> np.ndarray:
-    """Orthonormal polynomials of |x|^2: (n, d) -> (n, highest + 1).
-
-    |x|^2/2 has the Gamma(d/2) law, whose orthogonal polynomials are L_j^{(a)}, a = d/2 - 1, of
-    squared norm C(j + a, j); (j+1) L_{j+1} = (2j + 1 + a - t) L_j - (j + a) L_{j-1}.
-    """
-    a = X.shape[1] / 2.0 - 1.0
-    t = (X**2).sum(axis=1) / 2.0
-    values = [np.ones(len(X)), 1.0 + a - t][: highest + 1]
-    for j in range(1, highest):
-        values.append(((2 * j + 1 + a - t) * values[j] - (j + a) * values[j - 1]) / (j + 1))
-    norms = [
-        math.exp(0.5 * (math.lgamma(j + a + 1) - math.lgamma(a + 1) - math.lgamma(j + 1)))
-        for j in range(highest + 1)
-    ]
-    return np.stack(values, axis=1) / norms

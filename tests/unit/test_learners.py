@@ -381,3 +381,22 @@ def test_a_seed_shared_with_teacher_and_samples_leaks_neither():
     X, y = wide.sample(150, rng=1)
     fit = tdlab.learner("student", rank=20, activation="He3", restarts=1).fit(X, y, rng=0)
     assert tdlab.match(fit.network.weights, wide.weights, threshold=0.9).recovered < 0.5
+
+
+@pytest.mark.parametrize("activation", ["1 + x + x**2 + x**3", "He4 + x**2", "x**5"])
+def test_the_norm_predictor_is_scored_exactly(activation):
+    net = tdlab.sample_network(3, 5, activation, "sphere", signs="random", rng=2)
+    null = tdlab.gaussian_polynomial(3, net.hermite_energies(), rng=3)
+    # Degrees up to 6 + 6 squared: seven Gauss-Hermite nodes an axis are exact.
+    nodes, weights = np.polynomial.hermite_e.hermegauss(7)
+    grid = np.stack(np.meshgrid(*[nodes] * 3), axis=-1).reshape(-1, 3)
+    product = np.einsum("i,j,k->ijk", *[weights / weights.sum()] * 3).ravel()
+    for target in (net, null):
+        for degree in (0, 2, 6):
+            fit = tdlab.learner("norm-trivial", degree=degree).fit(*target.sample(40, rng=5))
+            expected = product @ (target.predict(grid) - fit.predict(grid)) ** 2
+            found = tdlab.metrics.score(target, fit)
+            assert found.standard_error == 0.0
+            assert found.ratio == pytest.approx(expected / target.variance(), rel=1e-9)
+    with pytest.raises(InputError, match="target: got a constant"):
+        tdlab.metrics.score(tdlab.TwoLayerNetwork(np.ones((1, 3)), np.zeros(1)), fit)
