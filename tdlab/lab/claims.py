@@ -22,6 +22,8 @@ UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
 _CLAIM_KEYS = ("statement", "source", "expectation", "check")
 _CHECK_KEYS = ("text", "quantity", "where", "unit", "above", "below")
 _WHERE_KEYS = ("problem", "method", "dim", "rank", "null", "x_from", "x_to", "n")
+# A threshold belongs to a curve at one dimension, an exponent to a curve.
+_CURVE_KEYS = {"threshold": ("problem", "method", "dim", "n"), "exponent": _WHERE_KEYS[:2] + ("n",)}
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,12 @@ class Check:
     text : str
         What it means, for a person.
     quantity : str
-        "risk" (median risk ratio of a cell), "gain" (over the null twin), "recovered" (share of
+        "risk" (median risk ratio of a cell; trials that a limit stopped might have any), "gain" (over the null twin), "recovered" (share of
         trials that recover everything), "threshold" (r* in ``unit``), "exponent" (of r* in d), or
         "null-law" (q of (1 - r/r_id)^q, fitted to the nulls).
     where : tuple of (str, value)
-        Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to.
+        Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to. Of a threshold only
+        problem, method, dim and n; of an exponent those without dim.
     unit : str
         Of a threshold.
     above, below : float or None
@@ -117,7 +120,7 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
     if not isinstance(where, dict):
         raise InputError(f"{what}.where: got {where!r}, wanted a table")
     for key in where:
-        check_choice(f"{what}.where: key", key, _WHERE_KEYS)
+        check_choice(f"{what}.where: key", key, _CURVE_KEYS.get(quantity, _WHERE_KEYS))
     bounds = {
         side: check_real(f"{what}.{side}", table[side], float("-inf"))
         for side in ("above", "below")

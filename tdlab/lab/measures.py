@@ -62,8 +62,23 @@ def risk_ratios(store: Store) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterator[Interval]:
+def _median_risk(cell: CellCounts, values: list[float]) -> tuple[float, float, float]:
+    """Median of the trials that ended, and the interval of all: others might have any risk."""
+    from tdlab.lab.store import CENSORED
     from tdlab.stats.binomial import median_interval
+
+    censored = sum(cell.outcomes[outcome] for outcome in CENSORED)
+    if not values:
+        return math.nan, -math.inf, math.inf
+    if len(values) + censored < _FEWEST:
+        return median_interval(values)[0], -math.inf, math.inf
+    low = median_interval(values + [0.0] * censored)[1]
+    high = median_interval(values + [math.inf] * censored)[2]
+    return median_interval(values)[0], low, high
+
+
+def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterator[Interval]:
+    from tdlab.lab.store import CENSORED
 
     ratios = risk_ratios(store)
     cells = store.counts()
@@ -74,24 +89,21 @@ def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterat
     }
     for cell in cells:
         values = ratios.get((cell.cell, cell.method), [])
-        if not values or not _selected(cell, where):
+        stopped = any(cell.outcomes[outcome] for outcome in CENSORED)
+        if not (values or stopped) or not _selected(cell, where):
             continue
-        middle, low, high = median_interval(values)
-        if len(values) < _FEWEST:
-            low, high = -math.inf, math.inf
+        middle, low, high = _median_risk(cell, values)
         if not over_null:
             yield _name(cell), middle, low, high
             continue
         twin = nulls.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
         beside = [] if twin is None else ratios.get((twin.cell, twin.method), [])
-        if not beside:
+        if twin is None or not beside:
             continue
-        null_middle, null_low, null_high = median_interval(beside)
-        if null_low <= 0.0:
+        null_middle, null_low, null_high = _median_risk(twin, beside)
+        if null_middle <= 0.0:
             continue
-        if len(beside) < _FEWEST:
-            null_low, null_high = 0.0, math.inf
-        if not math.isfinite(high) or not null_low:
+        if not math.isfinite(low + high) or null_low <= 0.0:
             yield _name(cell), 1 - middle / null_middle, -math.inf, math.inf
             continue
         # Both intervals at once: at least 90% for the ratio of the two medians.

@@ -1,5 +1,6 @@
 """Claims, profiles and verdicts: what an experiment says of itself, judged on a real store."""
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -93,6 +94,24 @@ def test_too_few_trials_are_undecided(tmp_path):
     assert [v.status for v in verdicts[1:5]] == ["undecided"] * 4
 
 
+def test_stopped_trials_widen_what_is_said_of_risks(store):
+    from tdlab.lab.measures import _median_risk
+
+    cell = store.counts()[0]
+    ended = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    assert _median_risk(cell, ended)[1:] == (0.1, 0.6)
+    one = dataclasses.replace(cell, outcomes={**cell.outcomes, "timeout": 1})
+    # Seven values, all of them within the extremes: the seventh may be 0 or without bound.
+    assert _median_risk(one, ended)[1:] == (0.0, math.inf)
+    three = dataclasses.replace(cell, outcomes={**cell.outcomes, "timeout": 2, "memory": 1})
+    # Nine values: the second smallest and the second largest.
+    assert _median_risk(three, ended)[1:] == (0.0, math.inf)
+    many = [0.1] * 30
+    assert _median_risk(one, many)[1:] == (0.1, 0.1)
+    assert _median_risk(one, ended[:4])[1:] == (-math.inf, math.inf)
+    assert math.isnan(_median_risk(one, [])[0])
+
+
 def test_thresholds_and_exponents_are_those_of_the_store(store):
     text = SPEC.replace(
         'quantity = "risk"\nbelow = 1e-9', 'quantity = "threshold"\nunit = "d"\nabove = 0.5'
@@ -147,6 +166,11 @@ def test_profiles_replace_what_they_name():
         ("above = 0.5", 'above = "x"', "above"),
         ("where = { dim = 99 }", "where = { dims = 99 }", "where"),
         ("where = { dim = 99 }", "where = 3", "where"),
+        (
+            'quantity = "risk"\nwhere = { dim = 99 }',
+            'quantity = "threshold"\nwhere = { x_to = 0.4 }',
+            "where",
+        ),
         ('statement = "jennrich recovers up to d"\n', "", "statement"),
         ("[profile.full]", "[profile.quick]", "profile"),
         ("[profile.full]\ntrials", "[profile.full]\nseed = 2\ntrials", "profile.full"),
