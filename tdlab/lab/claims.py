@@ -23,7 +23,10 @@ _CLAIM_KEYS = ("statement", "source", "expectation", "check")
 _CHECK_KEYS = ("text", "quantity", "where", "unit", "above", "below")
 _WHERE_KEYS = ("problem", "method", "dim", "rank", "null", "x_from", "x_to", "n")
 # A threshold belongs to a curve at one dimension, an exponent to a curve.
-_CURVE_KEYS = {"threshold": ("problem", "method", "dim", "n"), "exponent": _WHERE_KEYS[:2] + ("n",)}
+_CURVE_KEYS = {
+    "threshold": ("problem", "method", "dim", "n"),
+    "exponent": ("problem", "method", "n"),
+}
 
 
 @dataclass(frozen=True)
@@ -35,9 +38,10 @@ class Check:
     text : str
         What it means, for a person.
     quantity : str
-        "risk" (median risk ratio of a cell; trials that a limit stopped might have any), "gain" (over the null twin), "recovered" (share of
-        trials that recover everything), "threshold" (r* in ``unit``), "exponent" (of r* in d), or
-        "null-law" (q of (1 - r/r_id)^q, fitted to the nulls).
+        "risk" (median risk ratio of a cell; trials that a limit stopped might have any), "gain"
+        (over the null twin), "recovered" (share of trials that recover everything), "threshold" (r*
+        in ``unit``), "exponent" (of r* in d), or "null-law" (q of (1 - r/r_id)^q, fitted to the
+        nulls).
     where : tuple of (str, value)
         Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to. Of a threshold only
         problem, method, dim and n; of an exponent those without dim.
