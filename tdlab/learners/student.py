@@ -197,7 +197,8 @@ class Student(Learner):
 
     def _message(self, search: Search, starts: int, shape: tuple[int, int]) -> str:
         n, dim = shape
-        degree = Activation.parse(self.activation).degree
+        activation = Activation.parse(self.activation)
+        degree = activation.degree
         ends = "exact" if search.share <= search.exact else f"{search.share:.2g} of Var(y)"
         told = [
             f"Best of {starts} starts of {self.optimiser} on {n} samples: training risk {ends}."
@@ -215,6 +216,11 @@ class Student(Learner):
         elif n <= parameters:
             told.append(
                 f"{n} samples do not determine {parameters} weights: an exact fit says nothing."
+            )
+        elif self.units > self.rank and self.outputs != "free" and activation.coefficients[0]:
+            told.append(
+                f"{self.units} units for a teacher of {self.rank}: spare ones cannot vanish, as "
+                "the activation does not at 0 and outputs are not free."
             )
         elif self.units > self.rank:
             told.append(

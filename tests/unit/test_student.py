@@ -327,3 +327,14 @@ def test_the_clock_stops_it():
             X, y, rng=2, max_seconds=0.0
         )
         assert fit.status == "time-limit" and fit.network.rank == 30
+
+
+def test_spare_units_of_a_constant_at_zero_cannot_vanish():
+    # sigma(0) = 3: every spare unit adds it, unless outputs are free.
+    X, y = tdlab.sample_network(5, 4, "He4", "sphere", rng=0).sample(120, rng=1)
+    for outputs, told in (("fixed", "cannot vanish"), ("free", "vanish or double")):
+        learner = tdlab.learner(
+            "student", rank=4, activation="He4", width=2.0, outputs=outputs, restarts=1,
+            iterations=3,
+        )  # fmt: skip
+        assert told in learner.fit(X, y, rng=0).message
