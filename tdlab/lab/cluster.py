@@ -35,6 +35,8 @@ _CONNECT_SECONDS = 10
 _COUNT_SECONDS = 2.0
 # Dask gives a task up when four workers died with it; so often it is handed in again.
 _ATTEMPTS = 3
+# A fetch that a broken connection stopped is tried again so often, over a few seconds.
+_RETRIES = 3
 # Ahead of short trials a worker has others waiting; long ones wait here, where a stop finds them.
 _SHORT_SECONDS = 1.0
 _AHEAD = 4
@@ -68,6 +70,9 @@ def connected(address: str) -> Iterator[Client]:
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm"):
         # What it has to say of a lost scheduler, an exception says in one line.
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    for name in ("tornado.application", "asyncio"):
+        # The loops under it report what a connection left behind when it broke.
+        logging.getLogger(name).addFilter(_no_broken_connection)
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError, ImportError) as error:
@@ -75,8 +80,11 @@ def connected(address: str) -> Iterator[Client]:
             f"scheduler: got {address!r}, wanted the address of a Dask scheduler: "
             f"{last_line(error)}"
         ) from None
+    retries = max(_RETRIES, dask_config.get("distributed.comm.retry.count", 0))
     try:
-        yield client
+        # The executor never hands over a result whose only fetch failed.
+        with dask_config.set({"distributed.comm.retry.count": retries}):
+            yield client
     finally:
         client.close(timeout=_CONNECT_SECONDS)
 
@@ -91,6 +99,12 @@ def slots(client: Client) -> int:
     """Trials that the cluster runs at the same time."""
     threads: Any = client.nthreads()
     return sum(threads.values())
+
+
+def _no_broken_connection(record: logging.LogRecord) -> bool:
+    """Whether a record tells of anything but a broken connection (`CommClosedError` is one)."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, OSError | CancelledError)
 
 
 @dataclass(eq=False)

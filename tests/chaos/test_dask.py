@@ -289,6 +289,22 @@ def test_a_lost_scheduler_is_one_line_and_the_store_resumes_here(folder, expecte
     assert done.returncode == 0 and table(tmp_path / "s.db") == expected[1]
 
 
+def test_loops_do_not_report_what_a_broken_connection_left_behind(cluster, caplog):
+    """Whether a fetch is under way when the scheduler dies, is chance; here it always is."""
+    import logging
+
+    from distributed.comm import CommClosedError
+
+    from tdlab.lab.cluster import connected
+
+    with connected(cluster):
+        for name in ("tornado.application", "asyncio"):
+            for error in (CommClosedError("in gather"), ValueError(f"ours, {name}")):
+                logging.getLogger(name).error("in callback", exc_info=error)
+    reported = [record.exc_info[1] for record in caplog.records if record.exc_info]
+    assert [str(error) for error in reported] == ["ours, tornado.application", "ours, asyncio"]
+
+
 def test_another_version_on_the_workers_is_refused(cluster):
     from distributed import Client
 
