@@ -48,13 +48,14 @@ class SchrammSteurer:
     power_steps : int
     rounds : int
     error : float
-        Spectral norm of T less its fit up to which the fit counts as a success.
+        Spectral norm of T less its fit up to which the fit counts as a success; below 1/2 always,
+        since an unrelated orthonormal tensor may lie as near from there on.
     """
 
     name: ClassVar[str] = "schramm-steurer"
     orders: ClassVar[tuple[int, ...]] = (4,)
     accepts: ClassVar[tuple[str, ...]] = ("flattening4",)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "orthonormal components under a small constant spectral error"
     cost: ClassVar[str] = "O(n^5)"
     source: ClassVar[str] = "Schramm and Steurer (2017), arXiv 1706.08672"
@@ -63,7 +64,7 @@ class SchrammSteurer:
     contractions: int = 1
     power_steps: int = 3
     rounds: int = 6
-    error: float = 0.6
+    error: float = 0.5
 
     def __post_init__(self) -> None:
         for option in ("contractions", "power_steps", "rounds"):
@@ -163,13 +164,20 @@ class SchrammSteurer:
         # For any orthonormal b within e of T: <b^4, T_a> >= 1 - 2 e, and sum_j <a_j, b>^4 is at
         # most max_j <a_j, b>^2.
         cosine = np.sqrt(max(1.0 - 2.0 * error, 0.0))
-        within = error <= self.error
+        within = bool(error <= self.error and cosine > 0)
         message = f"The tensor differs from the fit by spectral norm {error:.3g}"
-        message += (
-            f": any orthonormal tensor as near has components of cosine >= {cosine:.3f} with these."
-            if within
-            else f", more than error={self.error:g}: nothing is known of these components."
-        )
+        if within:
+            message += (
+                f": any orthonormal tensor as near has components of cosine >= {cosine:.3f} "
+                "with these."
+            )
+        elif cosine > 0:
+            message += f", more than error={self.error:g}: not what was asked for."
+        else:
+            message += (
+                ", 1/2 or more: an unrelated orthonormal tensor may be as near, so nothing is sure "
+                "of these components."
+            )
         return dataclasses.replace(
             result,
             success=within,
