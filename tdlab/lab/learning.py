@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tdlab.lab.identity import stream
-from tdlab.lab.trial import Task, TrialResult
+from tdlab.lab.trial import Task, TrialResult, teacher
 
 if TYPE_CHECKING:
     from tdlab.learners import Fit
@@ -27,19 +27,10 @@ def run_learning_trial(task: Task, observe: Callable[[Fit], None] | None = None)
     from tdlab.errors import InputError
     from tdlab.learners.registry import learner, told_options
     from tdlab.metrics import directions, match, score
-    from tdlab.networks import Activation, gaussian_polynomial, sample_network
+    from tdlab.networks import gaussian_polynomial
 
     started = time.perf_counter()
-    activation = Activation(task.coefficients)
-    instance = stream(task.seed, (task.instance_digest,), task.index)
-    network = sample_network(
-        task.dim,
-        task.rank,
-        activation=activation,
-        ensemble=task.ensemble,
-        signs=task.signs,
-        rng=instance,
-    )
+    network, instance = teacher(task)
     target = network
     if task.null:
         target = gaussian_polynomial(task.dim, network.hermite_energies(), rng=instance)
@@ -48,7 +39,9 @@ def run_learning_trial(task: Task, observe: Callable[[Fit], None] | None = None)
     samples, testing = instance.spawn(2)
     X, y = target.sample(task.samples or 1, noise, rng=samples)
     rng = stream(task.seed, (task.instance_digest, task.method_digest), task.index)
-    told = told_options(task.method, rank=task.rank, activation=str(activation), teacher=network)
+    told = told_options(
+        task.method, rank=task.rank, activation=str(network.activation), teacher=network
+    )
     left = max(task.time_limit - (time.perf_counter() - started), 0.0)
     try:
         fit = learner(task.method, **{**dict(task.options), **told}).fit(

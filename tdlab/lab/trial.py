@@ -17,7 +17,10 @@ from tdlab.lab.cells import Cell
 from tdlab.lab.identity import stream
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from tdlab.algorithms.base import Decomposition
+    from tdlab.networks import TwoLayerNetwork
 
 OUTCOMES = (
     "recovered",
@@ -152,27 +155,33 @@ def run_trial(task: Task, observe: Callable[[Any], None] | None = None) -> Trial
     return _run_decomposition_trial(task, observe)
 
 
+def teacher(task: Task) -> tuple[TwoLayerNetwork, np.random.Generator]:
+    """The network of a trial's instance, and the stream of the instance behind it."""
+    from tdlab.networks import Activation, sample_network
+
+    rng = stream(task.seed, (task.instance_digest,), task.index)
+    network = sample_network(
+        task.dim,
+        task.rank,
+        activation=Activation(task.coefficients),
+        ensemble=task.ensemble,
+        signs=task.signs,
+        rng=rng,
+    )
+    return network, rng
+
+
 def _run_decomposition_trial(
     task: Task, observe: Callable[[Decomposition], None] | None
 ) -> TrialResult:
     from tdlab.algorithms import decompose
     from tdlab.algorithms.base import Status
     from tdlab.metrics import directions, match, null_risk_ratio, risk_ratio, student_network
-    from tdlab.networks import Activation, sample_network
     from tdlab.tensors import DenseTensor, SymmetricTensor, gaussian_tensor
 
     started = time.perf_counter()
-    instance_rng = stream(task.seed, (task.instance_digest,), task.index)
+    network, instance_rng = teacher(task)
     method_rng = stream(task.seed, (task.instance_digest, task.method_digest), task.index)
-    activation = Activation(task.coefficients)
-    network = sample_network(
-        task.dim,
-        task.rank,
-        activation=activation,
-        ensemble=task.ensemble,
-        signs=task.signs,
-        rng=instance_rng,
-    )
     tensor: SymmetricTensor = network.hermite_tensor(task.order)
     if task.null:
         tensor = gaussian_tensor(task.dim, task.order, tensor.norm(), rng=instance_rng)
@@ -209,7 +218,7 @@ def _run_decomposition_trial(
         found = match(result.components, directions(network, task.order), order=task.order)
         recovered = found.recovered
         outcome = "recovered" if recovered == 1.0 else "failed"
-        ratio = risk_ratio(network, student_network(result, activation))
+        ratio = risk_ratio(network, student_network(result, network.activation))
     for name, value in (("residual", result.residual), ("risk ratio", ratio)):
         if not math.isfinite(value):
             return TrialResult("error", f"{name}: got {value}, wanted a finite number")

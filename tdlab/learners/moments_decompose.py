@@ -21,7 +21,8 @@ import numpy as np
 from tdlab.algorithms import decompose
 from tdlab.algorithms.base import Budget, Decomposition, Status
 from tdlab.errors import InputError, check_choice, check_integer
-from tdlab.learners._refine import refine
+from tdlab.learners import _student_lm
+from tdlab.learners._student_risk import Point, Risk, Search
 from tdlab.learners.base import Fit, Learner, need_samples
 from tdlab.learners.moment_predictor import shrinkage
 from tdlab.learners.polynomial_regression import regress
@@ -31,6 +32,8 @@ from tdlab.networks.hermite import hermite_basis
 from tdlab.tensors import DenseTensor, HermiteMomentTensor, SymmetricTensor
 
 TENSORS = ("auto", "least-squares", "moments")
+# Steps of descent at the most, and the residual over the labels' spread that is an exact fit.
+_STEPS, _EXACT = 60, 1e-10
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class MomentsDecompose(Learner):
 
     name = "moments-decompose"
     proper = True
-    version = 1
+    version = 2
     samples = "C(d+3, 3) by least squares; 50 to 100 d^3 by moments"
     guarantee = "exact from C(d+k, k) noiseless samples where the decomposition method is"
     cost = "the tensor, O(n N min(n, N)), N = C(d+k, k), and the method"
@@ -106,10 +109,15 @@ class MomentsDecompose(Learner):
             return self._done(nothing, X.shape[1], message, status=status)
         nit, history = found.nit, found.history
         if self.refine:
-            network, refined = refine(network, X, y, budget)
-            message += f" {refined.message}"
-            status = refined.status if status is not Status.TIME_LIMIT else status
-            nit, history = nit + refined.nit, refined.history
+            search = _descent(network, X, y, budget)
+            assert search.best is not None
+            network = TwoLayerNetwork(search.best.rows, search.best.outputs, network.activation)
+            message += (
+                f" Descent on {len(y)} samples ended at a residual of {search.share**0.5:.2g} of "
+                "the labels' spread."
+            )
+            status = search.status if status is not Status.TIME_LIMIT else status
+            nit, history = nit + len(search.history) - 1, tuple(search.history)
         return self._done(
             network,
             X.shape[1],
@@ -152,3 +160,13 @@ class MomentsDecompose(Learner):
         norms = np.abs(unit.output_weights) ** (1.0 / self._order)
         signs = np.where(unit.output_weights < 0.0, -1.0, 1.0)
         return TwoLayerNetwork(norms[:, None] * unit.weights, signs, unit.activation)
+
+
+def _descent(network: TwoLayerNetwork, X: np.ndarray, y: np.ndarray, budget: Budget) -> Search:
+    """Move the weights, not the outputs, to a minimum of the empirical risk."""
+    coefficients = np.array(network.activation.coefficients)
+    risk = Risk(np.ascontiguousarray(X), y, coefficients, free=False, unit=False, decay=0.0)
+    spread = float(np.var(y)) or float(np.mean(y**2)) or 1.0
+    search = Search(risk, budget, scale=spread, exact=_EXACT**2, iterations=_STEPS)
+    _student_lm.descend(search, Point(network.weights.copy(), network.output_weights.copy()))
+    return search
