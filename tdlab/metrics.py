@@ -103,6 +103,39 @@ def directions(network: TwoLayerNetwork, order: int) -> np.ndarray:
     return rows * signs[:, None]
 
 
+def largest_overlap(
+    components: np.ndarray, weights: np.ndarray, network: TwoLayerNetwork, order: int
+) -> float:
+    """Squared cosine of the largest component found with the largest of the network's T_k.
+
+    Parameters
+    ----------
+    components : (k, d) array of nonzero rows
+        k = 0 is allowed and has no overlap.
+    weights : (k,) array
+    network : TwoLayerNetwork
+    order : int
+
+    Returns
+    -------
+    float
+        In [0, 1]; 1/d on average for a random direction.
+
+    Examples
+    --------
+    >>> import numpy as np, tdlab
+    >>> net = tdlab.TwoLayerNetwork(np.eye(3), np.array([1.0, 2.0, 1.0]), "He3")
+    >>> tdlab.metrics.largest_overlap(np.ones((1, 3)), np.ones(1), net, 3)
+    0.333333...
+    """
+    if len(weights) == 0:
+        return 0.0
+    found = _unit_rows("components", components)[int(np.argmax(np.abs(weights)))]
+    sizes = np.abs(network.hermite_tensor(order).weights)
+    truth = _unit_rows("weights", network.weights)[int(np.argmax(sizes))]
+    return min(float(found @ truth) ** 2, 1.0)
+
+
 def student_network(result: Decomposition, activation: Activation | str) -> TwoLayerNetwork:
     """The proper predictor that a decomposition of T_k gives: unit rows and output weights.
 

@@ -138,7 +138,18 @@ def contracted_square(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """X -> R sum_kl G_kl T_k (R X) T_l for symmetric (d, d) arrays X, with G = T(vector, ., .)."""
     dim = tensor.dim
-    matrix = tensor.contract(vector)
+    square = mixed_square(tensor, tensor.contract(vector))
+    shrink = np.sqrt(2.0 / (dim + 2)) - 1.0
+
+    def balance(x: np.ndarray) -> np.ndarray:
+        return x + (shrink * np.trace(x) / dim) * np.eye(dim)
+
+    return lambda x: balance(square(balance(x)))
+
+
+def mixed_square(tensor: SymmetricTensor, matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """X -> sum_kl G_kl T_k X T_l for symmetric (d, d) arrays X and G = ``matrix``."""
+    dim = tensor.dim
     if isinstance(tensor, FactoredTensor):
         rows, weights = tensor.components, tensor.weights
         step = max(1, _BLOCK_DOUBLES // len(rows))
@@ -161,12 +172,7 @@ def contracted_square(
             left = (slices.reshape(-1, dim) @ x).reshape(dim, dim, dim)
             return np.tensordot(left, mixed, axes=((0, 2), (0, 1)))
 
-    shrink = np.sqrt(2.0 / (dim + 2)) - 1.0
-
-    def balance(x: np.ndarray) -> np.ndarray:
-        return x + (shrink * np.trace(x) / dim) * np.eye(dim)
-
-    return lambda x: balance(square(balance(x)))
+    return square
 
 
 def _leading_directions(

@@ -28,6 +28,7 @@ _BUILT_IN = {
     "hsss": "tdlab.algorithms.hsss:HSSS",
     "jennrich": "tdlab.algorithms.jennrich:Jennrich",
     "koszul-young": "tdlab.algorithms.koszul_young:KoszulYoung",
+    "largest": "tdlab.algorithms.largest:Largest",
     "lbfgs": "tdlab.algorithms.lbfgs:LBFGS",
     "lm": "tdlab.algorithms.lm:LevenbergMarquardt",
     "pipe": "tdlab.algorithms.pipe:Pipe",

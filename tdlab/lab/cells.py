@@ -35,6 +35,9 @@ class Problem:
         Standard deviation of the label noise, in units of that of the noiseless labels.
     signs : str
         Of the output weights: "positive" or "random".
+    boost : float
+        How much larger the first component is than the others, as a share. If it is, the question
+        is how well this one is estimated, not how many are.
     """
 
     label: str
@@ -45,6 +48,7 @@ class Problem:
     dense: bool = False
     noise: float = 0.0
     signs: str = "positive"
+    boost: float = 0.0
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -62,6 +66,8 @@ class Problem:
             found["noise"] = self.noise
         if self.signs != "positive":
             found["signs"] = self.signs
+        if self.boost:
+            found["boost"] = self.boost
         return found
 
 
@@ -81,6 +87,8 @@ class MethodChoice:
         Whether it learns from samples; else it decomposes the exact tensor.
     width : float
         Terms that a decomposition method is asked for, in units of the rank (rounded up).
+    fixed : int
+        Terms that it is asked for whatever the rank; 0 where ``width`` says it.
     """
 
     label: str
@@ -89,6 +97,7 @@ class MethodChoice:
     options: tuple[tuple[str, Any], ...]
     learner: bool = False
     width: float = 1.0
+    fixed: int = 0
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -98,12 +107,14 @@ class MethodChoice:
             found["learner"] = True
         if self.width != 1.0:
             found["width"] = self.width
+        if self.fixed:
+            found["terms"] = self.fixed
         return found
 
     def terms(self, rank: int) -> int:
         """Terms that are asked for where the teacher has ``rank``."""
         # 1.1 * 30 is a little above 33.
-        return max(math.ceil(self.width * rank - 1e-9), 1)
+        return self.fixed or max(math.ceil(self.width * rank - 1e-9), 1)
 
     def answers(self, samples: int | None) -> bool:
         """Whether it works from that many samples, or from the exact tensor (None)."""
@@ -217,6 +228,7 @@ def cell_from(identity: Mapping[str, Any]) -> Cell:
                 options,
                 method.get("learner", False),
                 method.get("width", 1.0),
+                method.get("terms", 0),
             ),
             identity["seed"],
             identity["time_limit"],

@@ -17,11 +17,13 @@ from tdlab.errors import InputError, check_choice, check_real
 if TYPE_CHECKING:
     from tdlab.lab.store import Store
 
-QUANTITIES = ("risk", "gain", "recovered", "threshold", "exponent", "null-law")
+QUANTITIES = ("risk", "gain", "recovered", "correlation", "threshold", "exponent", "null-law")
 UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
 _CLAIM_KEYS = ("statement", "source", "expectation", "check")
 _CHECK_KEYS = ("text", "quantity", "where", "unit", "above", "below")
-_WHERE_KEYS = ("problem", "method", "dim", "rank", "null", "x_from", "x_to", "n")
+_WHERE_KEYS = (
+    "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
+)  # fmt: skip
 # A threshold belongs to a curve at one dimension, an exponent to a curve.
 _CURVE_KEYS = {
     "threshold": ("problem", "method", "dim", "n"),
@@ -39,12 +41,13 @@ class Check:
         What it means, for a person.
     quantity : str
         "risk" (median risk ratio of a cell; trials that a limit stopped might have any), "gain"
-        (over the null twin), "recovered" (share of trials that recover everything), "threshold" (r*
-        in ``unit``), "exponent" (of r* in d), or "null-law" (q of (1 - r/r_id)^q, fitted to the
-        nulls).
+        (over the null twin), "recovered" (share of trials that recover everything), "correlation"
+        (mean squared one with a component larger than the others), "threshold" (r* in ``unit``),
+        "exponent" (of r* in d), or "null-law" (q of (1 - r/r_id)^q, fitted to the nulls).
     where : tuple of (str, value)
-        Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to. Of a threshold only
-        problem, method, dim and n; of an exponent those without dim.
+        Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to and
+        ld_from <= r/d^(k/2) <= ld_to, to half a rank. Of a threshold only problem, method, dim and
+        n; of an exponent those without dim.
     unit : str
         Of a threshold.
     above, below : float or None

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tdlab.lab.identity import stream
-from tdlab.lab.trial import Task, TrialResult, teacher
+from tdlab.lab.trial import Task, TrialResult, recovery, teacher
 
 if TYPE_CHECKING:
     from tdlab.learners import Fit
@@ -26,7 +26,7 @@ def run_learning_trial(task: Task, observe: Callable[[Fit], None] | None = None)
     from tdlab.algorithms.base import Status
     from tdlab.errors import InputError
     from tdlab.learners.registry import learner, told_options
-    from tdlab.metrics import directions, match, score
+    from tdlab.metrics import score
     from tdlab.networks import gaussian_polynomial
 
     started = time.perf_counter()
@@ -67,10 +67,10 @@ def run_learning_trial(task: Task, observe: Callable[[Fit], None] | None = None)
         if task.order % 2:
             # As for the teacher: the row that has a positive coefficient in the tensor.
             rows = rows * np.where(fit.network.output_weights < 0.0, -1.0, 1.0)[:, None]
-        rows = rows[np.linalg.norm(rows, axis=1) > 0.0]
-        found = match(rows, directions(network, task.order), order=task.order)
-        recovered = found.recovered
-        outcome = "recovered" if recovered == 1.0 else "failed"
+        sizes = np.linalg.norm(rows, axis=1)
+        own = fit.network.activation.mean_derivative(task.order, sizes)
+        weights = np.abs(fit.network.output_weights * own) * sizes**task.order
+        recovered, outcome = recovery(task, network, rows[sizes > 0.0], weights[sizes > 0.0])
         if outcome == "failed":
             reason = f"{fit.status}: {fit.message}"
     rest = y - fit.predict(X)

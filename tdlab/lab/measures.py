@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from tdlab.theory import r_id
+from tdlab.theory import r_id, r_ld
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
@@ -26,6 +26,8 @@ def measured(
         yield from _thresholds(where, unit, store)
     elif quantity == "recovered":
         yield from _recovered(where, store)
+    elif quantity == "correlation":
+        yield from _correlations(where, store)
     elif quantity == "null-law":
         yield from _null_law(where, store)
     else:
@@ -33,12 +35,15 @@ def measured(
 
 
 def _selected(cell: CellCounts, where: Mapping[str, Any]) -> bool:
-    x = cell.rank / r_id(cell.dim, cell.order)
-    if not where.get("x_from", 0.0) <= x <= where.get("x_to", math.inf):
-        return False
+    # A rank is a rounded multiple: 0.2 d^1.5 = 17.9 is met by 18.
+    for name, scale in (("x", r_id), ("ld", r_ld)):
+        low, high = where.get(f"{name}_from", 0.0), where.get(f"{name}_to", math.inf)
+        unit = scale(cell.dim, cell.order)
+        if not low * unit - 0.5 <= cell.rank <= high * unit + 0.5:
+            return False
     names = {"problem": cell.problem.removesuffix("/null"), "method": cell.method}
     names |= {"dim": cell.dim, "rank": cell.rank, "n": cell.n, "null": cell.null}
-    wanted = {key: value for key, value in where.items() if not key.startswith("x_")}
+    wanted = {key: value for key, value in where.items() if not key.endswith(("_from", "_to"))}
     if "null" not in wanted:
         wanted["null"] = False
     return all(names[key] == value for key, value in wanted.items())
@@ -51,15 +56,49 @@ def _name(cell: CellCounts) -> str:
 
 def risk_ratios(store: Store) -> dict[tuple[str, str], list[float]]:
     """Risk ratios of trials that ended, by (cell, method); streamed, so only these are held."""
+    return _values("risk_ratio", store)
+
+
+def correlations(store: Store) -> dict[tuple[str, str], list[float]]:
+    """Squared correlations with a component larger than the others, by (cell, method).
+
+    Of trials that ended, and of problems that have such a component.
+    """
+    from tdlab.lab.store import DIGEST_CHARACTERS
+
+    kept = {
+        digest[:DIGEST_CHARACTERS]
+        for digest, identity in store.identities().values()
+        if identity["problem"].get("boost") and not identity["problem"]["null"]
+    }
+    return {key: found for key, found in _values("recovered", store).items() if key[0] in kept}
+
+
+def _values(column: str, store: Store) -> dict[tuple[str, str], list[float]]:
     from tdlab.lab.store import COLUMNS
 
-    cell, ratio = COLUMNS.index("cell"), COLUMNS.index("risk_ratio")
-    method = COLUMNS.index("method")
+    cell, value, method = (COLUMNS.index(name) for name in ("cell", column, "method"))
     found: dict[tuple[str, str], list[float]] = {}
     for row in store.rows():
-        if row[ratio] is not None:
-            found.setdefault((row[cell], row[method]), []).append(row[ratio])
+        if row[value] is not None:
+            found.setdefault((row[cell], row[method]), []).append(row[value])
     return found
+
+
+def _correlations(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+    from tdlab.lab.store import CENSORED
+    from tdlab.stats.bounded_mean import mean_interval
+
+    found = correlations(store)
+    for cell in store.counts():
+        values = found.get((cell.cell, cell.method))
+        if values is None or not _selected(cell, where):
+            continue
+        # Censored trials might have had any correlation.
+        censored = sum(cell.outcomes[outcome] for outcome in CENSORED)
+        low = mean_interval([*values, *[0.0] * censored])[1]
+        high = mean_interval([*values, *[1.0] * censored])[2]
+        yield _name(cell), mean_interval(values)[0], low, high
 
 
 def _median_risk(cell: CellCounts, values: list[float]) -> tuple[float, float, float]:

@@ -47,7 +47,7 @@ _PROFILE_KEYS = ("trials", "time_limit", "adaptive", "dims", "ranks", "samples")
 QUICK = "quick"
 _PROBLEM_KEYS = (
     "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
-    "dense", "signs",
+    "dense", "signs", "boost",
 )  # fmt: skip
 _ANY_TEACHER: dict[str, Any] = {
     "rank": 1,
@@ -313,6 +313,7 @@ def _problem(
         if adaptive and table.get("null"):
             raise InputError("null: got true, wanted `ranks`: a null has no threshold to adapt to")
         signs = check_choice("signs", table.get("signs", "positive"), SIGNS)
+        boost = check_real("boost", table.get("boost", 0.0), 0.0)
         for key in ("null", "dense"):
             if not isinstance(table.get(key, False), bool):
                 raise InputError(f"{key}: got {table[key]!r}, wanted true or false")
@@ -348,6 +349,7 @@ def _problem(
         dense=table.get("dense", False),
         noise=noise,
         signs=signs,
+        boost=boost,
     )
     return problem, points, thresholds
 
@@ -371,6 +373,9 @@ def _methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[Met
             own = [f"{k}={v}" for k, v in choice.options if defaults[k] != v]
             if choice.width != 1.0:
                 own.append(f"width={choice.width:g}")
+            terms = {other.fixed for _, other, _ in found if other.name == choice.name}
+            if choice.fixed and len(terms) > 1:
+                own.append(f"terms={choice.fixed}")
             if own:
                 choice = dataclasses.replace(choice, label=f"{choice.name}({', '.join(own)})")
         labelled.append(choice)
@@ -382,22 +387,25 @@ def _choice(table: Mapping[str, Any]) -> tuple[MethodChoice, Any]:
     name = check_choice("method", table["name"], [*method_names(), *learner_names()])
     options = {key: value for key, value in table.items() if key != "name"}
     if name in method_names():
+        if "width" in options and "terms" in options:
+            raise InputError("terms: got it beside width, wanted one of the two")
         width = check_real("width", options.pop("width", 1.0), 0.0)
         if width == 0.0:
             raise InputError("width: got 0, wanted a number > 0")
+        fixed = check_integer("terms", options.pop("terms"), 1) if "terms" in options else 0
         made: Any = get_method(name, options)
         told: set[str] = set()
     else:
         # A trial tells the learner these of its teacher; here they only let it be made.
         facts = told_options(name, **_ANY_TEACHER)
-        told, width = set(facts), 1.0
+        told, width, fixed = set(facts), 1.0, 0
         for key in told & set(options):
             raise InputError(f"learner '{name}': got option {key!r}, which a trial tells it")
         made = learner(name, **options, **facts)
     values = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.name not in told}
     learns = isinstance(made, Learner)
     choice = MethodChoice(
-        name, name, made.version, tuple(sorted(values.items())), learner=learns, width=width
+        name, name, made.version, tuple(sorted(values.items())), learns, width, fixed
     )
     return choice, type(made)
 

@@ -58,6 +58,7 @@ class Task:
         None for the exact tensor.
     noise : float
     signs : str
+    boost : float
     learner : bool
     terms : int
         Asked of a decomposition method; 0 for the rank.
@@ -81,6 +82,7 @@ class Task:
     samples: int | None = None
     noise: float = 0.0
     signs: str = "positive"
+    boost: float = 0.0
     learner: bool = False
     terms: int = 0
 
@@ -106,6 +108,7 @@ class Task:
             samples=cell.samples,
             noise=cell.problem.noise,
             signs=cell.problem.signs,
+            boost=cell.problem.boost,
             learner=cell.method.learner,
             terms=cell.method.terms(cell.rank),
         )
@@ -122,7 +125,8 @@ class TrialResult:
     reason : str
         Why, for a person; empty where the outcome says it all.
     recovered : float or None
-        Fraction of the true components found; None where there is nothing to recover.
+        Fraction of the true components found; where one is larger than the others, the squared
+        cosine of the largest found with it. None where there is nothing to recover.
     residual, risk_ratio : float or None
         None where the trial did not end by itself.
     seconds : float
@@ -166,9 +170,27 @@ def teacher(task: Task) -> tuple[TwoLayerNetwork, np.random.Generator]:
         activation=Activation(task.coefficients),
         ensemble=task.ensemble,
         signs=task.signs,
+        boost=task.boost,
         rng=rng,
     )
     return network, rng
+
+
+def recovery(
+    task: Task, network: TwoLayerNetwork, components: np.ndarray, weights: np.ndarray
+) -> tuple[float, str]:
+    """The share of the weights that was found, and the outcome: "recovered" or "failed".
+
+    Where one component is larger than the others, how well it is estimated: the squared cosine,
+    with success from one half on.
+    """
+    from tdlab.metrics import directions, largest_overlap, match
+
+    if task.boost:
+        overlap = largest_overlap(components, weights, network, task.order)
+        return overlap, "recovered" if overlap >= 0.5 else "failed"
+    found = match(components, directions(network, task.order), order=task.order)
+    return found.recovered, "recovered" if found.recovered == 1.0 else "failed"
 
 
 def _run_decomposition_trial(
@@ -176,7 +198,7 @@ def _run_decomposition_trial(
 ) -> TrialResult:
     from tdlab.algorithms import decompose
     from tdlab.algorithms.base import Status
-    from tdlab.metrics import directions, match, null_risk_ratio, risk_ratio, student_network
+    from tdlab.metrics import null_risk_ratio, risk_ratio, student_network
     from tdlab.tensors import DenseTensor, SymmetricTensor, gaussian_tensor
 
     started = time.perf_counter()
@@ -215,9 +237,7 @@ def _run_decomposition_trial(
         # pure in the degree that was decomposed: the ratio is what rank alone compresses away.
         ratio = null_risk_ratio(tensor, student_network(result, f"He{task.order}"))
     else:
-        found = match(result.components, directions(network, task.order), order=task.order)
-        recovered = found.recovered
-        outcome = "recovered" if recovered == 1.0 else "failed"
+        recovered, outcome = recovery(task, network, result.components, result.weights)
         ratio = risk_ratio(network, student_network(result, network.activation))
     for name, value in (("residual", result.residual), ("risk ratio", ratio)):
         if not math.isfinite(value):

@@ -43,6 +43,11 @@ def sphere(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def hypercube(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
+    """Independent uniform corners of the cube, over sqrt(dim): entries +-1/sqrt(dim)."""
+    return rng.choice([-1.0, 1.0], (rank, dim)) / np.sqrt(dim)
+
+
 def isotropic(
     dim: int, rank: int, rng: np.random.Generator, outputs: np.ndarray | None = None
 ) -> np.ndarray:
@@ -82,6 +87,7 @@ def _isotropic_exists(dim: int, rank: int) -> bool:
 
 _ENSEMBLES = {
     "sphere": Ensemble("sphere", sphere, "iid uniform unit vectors"),
+    "hypercube": Ensemble("hypercube", hypercube, "iid uniform corners of {+-1/sqrt(dim)}^dim"),
     "isotropic": Ensemble(
         "isotropic",
         isotropic,

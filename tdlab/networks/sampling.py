@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tdlab.errors import check_choice, check_integer
+from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.networks.activation import Activation
 from tdlab.networks.ensembles import check_ensemble_size, get_ensemble, isotropic
 from tdlab.networks.two_layer import TwoLayerNetwork
@@ -19,6 +19,7 @@ def sample_network(
     ensemble: str = "isotropic",
     *,
     signs: str = "positive",
+    boost: float = 0.0,
     rng: np.random.Generator | int | None = None,
 ) -> TwoLayerNetwork:
     """Draw a network of ``rank`` unit-norm hidden units with output weights 1, or +-1.
@@ -31,11 +32,14 @@ def sample_network(
         Hidden units r >= 1 (``"isotropic"``: r >= d + 1).
     activation : str, sequence of coefficients, or Activation
     ensemble : str
-        ``"isotropic"``, ``"sphere"``, ``"orthobases"``, ``"simplices"``, ``"low-coherence"`` or
-        ``"collinear"``; `tdlab.networks.ensembles` says what holds for each.
+        ``"isotropic"``, ``"sphere"``, ``"hypercube"``, ``"orthobases"``, ``"simplices"``,
+        ``"low-coherence"`` or ``"collinear"``; `tdlab.networks.ensembles` says what holds for each.
     signs : str
         Of the output weights: "positive" (all 1) or "random". ``"isotropic"`` weights are then
         centred with their signs, so that no linear function of the inputs is leaked.
+    boost : float
+        The first output weight is 1 + boost times that size: one component larger than the rest.
+        ``"isotropic"`` weights are centred as if it were not.
     rng : Generator, int or None
 
     Raises
@@ -55,12 +59,14 @@ def sample_network(
     parsed = Activation.parse(activation)
     law = get_ensemble(ensemble)
     check_ensemble_size(law, dim, rank)
+    boost = check_real("boost", boost, 0.0)
     generator = np.random.default_rng(rng)
-    if check_choice("signs", signs, SIGNS) == "positive":
-        return TwoLayerNetwork(law.draw(dim, rank, generator), activation=parsed)
-    outputs = generator.choice([-1.0, 1.0], rank)
+    outputs = np.ones(rank)
+    if check_choice("signs", signs, SIGNS) == "random":
+        outputs = generator.choice([-1.0, 1.0], rank)
     if law.draw is isotropic:
         rows = isotropic(dim, rank, generator, outputs)
     else:
         rows = law.draw(dim, rank, generator)
+    outputs[0] *= 1.0 + boost
     return TwoLayerNetwork(rows, outputs, parsed)

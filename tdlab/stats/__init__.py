@@ -1,6 +1,7 @@
 """Statistics of a scan: binomial intervals, recovery thresholds, their scaling with dimension."""
 
 from tdlab.stats.binomial import interval
+from tdlab.stats.bounded_mean import mean_interval
 from tdlab.stats.null_law import NullLaw, dimension_that_looks_trivial, fit_null_law
 from tdlab.stats.scaling import Exponent, ExponentStatus, fit_exponent
 from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
@@ -16,4 +17,5 @@ __all__ = [
     "fit_exponent",
     "fit_null_law",
     "interval",
+    "mean_interval",
 ]

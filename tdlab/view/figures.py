@@ -1,4 +1,7 @@
-"""All figures of a store: a phase diagram a problem, risks against width, samples and options."""
+"""All figures of a store: a phase diagram a problem, risks against width, samples and options.
+
+Problems with one larger component have correlations with it in place of these, and thresholds.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdlab.view import phase, risk, samples, scaling, style, sweep
+from tdlab.view import correlation, phase, risk, samples, scaling, style, sweep
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
@@ -35,14 +38,16 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
         If the store has no trials.
     """
     from tdlab.errors import InputError
-    from tdlab.lab.measures import risk_ratios
+    from tdlab.lab.measures import correlations, risk_ratios
     from tdlab.lab.summary import threshold_rows
 
     counts = [cell for cell in store.counts() if cell.done]
     if not counts:
         raise InputError(f"{store.path}: got no trials, wanted at least one to draw")
     ratios = risk_ratios(store)
-    swept = _swept(store, counts, ratios)
+    estimated = correlations(store)
+    boosted = {cell.problem for cell in counts if (cell.cell, cell.method) in estimated}
+    swept = _swept(store, [cell for cell in counts if cell.problem not in boosted], ratios)
     sweeping = {id(cell) for cells in swept.values() for cell, _ in cells}
     exact = [cell for cell in counts if cell.n is None and id(cell) not in sweeping]
     thresholds = threshold_rows(exact)
@@ -52,13 +57,21 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
         for problem in dict.fromkeys(cell.problem for cell in exact if not cell.null):
             cells = [cell for cell in exact if cell.problem == problem]
             rows = [row for row in thresholds if row["problem"] == problem]
-            paths += phase.draw(cells, rows, folder, f"phase-{names[problem]}")
+            if problem in boosted:
+                values = [
+                    (cell, tuple(estimated.get((cell.cell, cell.method), ()))) for cell in cells
+                ]
+                paths += correlation.draw(problem, values, folder, f"correlation-{names[problem]}")
+            else:
+                paths += phase.draw(cells, rows, folder, f"phase-{names[problem]}")
             curves = _curves(cells, rows)
             if curves:
                 order = cells[0].order
                 paths += scaling.draw(problem, curves, order, folder, f"scaling-{names[problem]}")
         with_null = {cell.problem.removesuffix("/null") for cell in exact if cell.null}
-        planted = dict.fromkeys(cell.problem for cell in exact if not cell.null)
+        planted = dict.fromkeys(
+            cell.problem for cell in exact if not cell.null and cell.problem not in boosted
+        )
         for problem in [p for p in planted if p in with_null] or list(planted):
             found = _risk_cells(exact, problem, ratios)
             if found:

@@ -39,7 +39,8 @@ words = st.one_of(
 KEYS = [
     "name", "description", "seed", "trials", "time_limit", "problem", "method", "adaptive", "claim",
     "profile", "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise",
-    "null", "dense", "signs", "width", "from", "to", "steps", "unit", "restarts", "iterations",
+    "null", "dense", "signs", "boost", "width", "terms", "from", "to", "steps", "unit", "restarts",
+    "iterations",
 ]  # fmt: skip
 values = st.recursive(
     st.one_of(numbers, words, st.booleans()),

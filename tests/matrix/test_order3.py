@@ -18,6 +18,7 @@ METHODS = [
     "hsss",
     "jennrich",
     "koszul-young",
+    "largest",
     "lbfgs",
     "lm",
     "pipe",
