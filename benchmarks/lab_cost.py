@@ -169,7 +169,7 @@ def large_store(folder: Path, trials: int) -> None:
         "export csv": ["export", path],
     }
     try:
-        import pyarrow  # noqa: F401
+        import pyarrow  # noqa: F401 - whether it is installed
     except ImportError:
         pass
     else:

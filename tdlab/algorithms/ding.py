@@ -187,7 +187,7 @@ def leading_forms(
     operator = LinearOperator(
         shape=(dim**3, dim**3),
         dtype=np.dtype(np.float64),
-        matvec=apply,  # type: ignore[call-arg]
+        matvec=apply,  # type: ignore[call-arg] (stub)
     )
     options: dict[str, Any] = {"which": "LA", "v0": harmonic_part(form).ravel(), "tol": 1e-3}
     try:

@@ -240,7 +240,7 @@ def _distance(matrix: np.ndarray, rows: np.ndarray) -> float:
         return size
     start = np.cos(np.arange(len(matrix)))
     values = svds(rest, k=1, v0=start, return_singular_vectors=False)
-    return float(np.ravel(values)[0])  # type: ignore[arg-type]
+    return float(np.ravel(values)[0])  # type: ignore[arg-type] (stub: svds)
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ from tdlab.lab.trial import Task, TrialResult
 from tdlab.lab.worker import last_line
 
 if TYPE_CHECKING:
-    from distributed import Client  # pyright: ignore[reportMissingImports]
+    from distributed import Client  # pyright: ignore[reportMissingImports] (extra)
 
 _CONNECT_SECONDS = 10
 # How often the number of workers is asked for.
@@ -54,8 +54,8 @@ def connected(address: str) -> Iterator[Client]:
         If Dask is not installed, or nothing answers there.
     """
     try:
-        from dask import config as dask_config  # pyright: ignore[reportMissingImports]
-        from distributed import Client  # pyright: ignore[reportMissingImports]
+        from dask import config as dask_config  # pyright: ignore[reportMissingImports] (extra)
+        from distributed import Client  # pyright: ignore[reportMissingImports] (extra)
     except ImportError:
         raise InputError(
             "executor: got 'dask' without distributed, wanted the extra: "
@@ -202,7 +202,7 @@ class ClusterPool(Generic[Key]):
             return finished
 
     def _take(self, future: Future[TrialResult], finished: list[tuple[Key, TrialResult]]) -> None:
-        from distributed import KilledWorker  # pyright: ignore[reportMissingImports]
+        from distributed import KilledWorker  # pyright: ignore[reportMissingImports] (extra)
 
         job = self._flying.pop(future)
         try:

@@ -71,8 +71,8 @@ def write_file(store: Store, path: Path, kind: str, table: str = "trials") -> No
 
 def _write_parquet(store: Store, path: Path, table: str) -> None:
     try:
-        import pyarrow as pa  # pyright: ignore[reportMissingImports]
-        import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports]
+        import pyarrow as pa  # pyright: ignore[reportMissingImports] (extra)
+        import pyarrow.parquet as pq  # pyright: ignore[reportMissingImports] (extra)
     except ImportError:
         raise InputError(
             "format: got 'parquet' without pyarrow, wanted the extra: pip install 'tdlab[parquet]'"

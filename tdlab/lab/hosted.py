@@ -64,7 +64,7 @@ def run_hosted(task: Task, settings: HostedSettings) -> TrialResult:
     InputError
         If the worker has another version of tdlab, or its children cannot start.
     """
-    from distributed import get_worker  # pyright: ignore[reportMissingImports]
+    from distributed import get_worker  # pyright: ignore[reportMissingImports] (extra)
 
     worker = get_worker()
     if settings.version != tdlab.__version__:
@@ -112,7 +112,7 @@ def _host(settings: HostedSettings) -> _Host:
 
 def _memory() -> int:
     """Private memory of one child: this Dask worker's limit, shared by its threads."""
-    from distributed import get_worker  # pyright: ignore[reportMissingImports]
+    from distributed import get_worker  # pyright: ignore[reportMissingImports] (extra)
 
     worker = get_worker()
     threads = worker.state.nthreads

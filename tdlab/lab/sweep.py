@@ -28,7 +28,7 @@ from tdlab.lab.writer import StoreWriter
 from tdlab.tensors.arrays import torch_array
 
 if TYPE_CHECKING:
-    from distributed import Client  # pyright: ignore[reportMissingImports]
+    from distributed import Client  # pyright: ignore[reportMissingImports] (extra)
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 

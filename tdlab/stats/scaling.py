@@ -227,7 +227,7 @@ def _between(design: np.ndarray, y: np.ndarray, error: np.ndarray) -> float:
     top = float(np.ptp(y)) ** 2 + float(error.max()) ** 2
     while excess(top) > 0:
         top *= 2
-    return float(brentq(excess, 0.0, top))  # type: ignore[arg-type]
+    return float(brentq(excess, 0.0, top))  # type: ignore[arg-type] (stub)
 
 
 def _fit(

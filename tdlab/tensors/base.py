@@ -121,8 +121,8 @@ class SymmetricTensor(ABC):
         return LinearOperator(
             shape=(self.dim**rows, self.dim**columns),
             dtype=np.dtype(np.float64),
-            matvec=lambda v: self._flat_apply(np.ravel(v), rows),  # type: ignore[call-arg]
-            rmatvec=lambda v: self._flat_apply(np.ravel(v), columns),  # type: ignore[call-arg]
+            matvec=lambda v: self._flat_apply(np.ravel(v), rows),  # type: ignore[call-arg] (stub)
+            rmatvec=lambda v: self._flat_apply(np.ravel(v), columns),  # type: ignore[call-arg] (stub)
         )
 
     def _check_vectors(self, vectors: tuple[np.ndarray, ...]) -> list[np.ndarray]:

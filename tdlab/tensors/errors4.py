@@ -77,4 +77,4 @@ def _spectral_norm(matrix: np.ndarray) -> float:
         return float(np.linalg.norm(matrix, 2))
     start = np.cos(np.arange(len(matrix)))
     values = svds(matrix, k=1, v0=start, return_singular_vectors=False)
-    return float(np.ravel(values)[0])  # type: ignore[arg-type]
+    return float(np.ravel(values)[0])  # type: ignore[arg-type] (stub: svds)

@@ -52,7 +52,7 @@ class HermiteKernel:
         for a in powers:
             value = value * t**2 if a != powers[0] else value
             value = value + sum(c * s**b * u**e for b, e, c in self._terms[a])
-        return value * t ** powers[-1]  # type: ignore[return-value]
+        return value * t ** powers[-1]  # type: ignore[return-value] (an array)
 
 
 def _laplacian(form: _Polynomial, dim: int) -> _Polynomial:

@@ -77,8 +77,8 @@ def _least_squares(X: Any, y: np.ndarray, ranges: list[tuple[int, int]], degree:
     operator = LinearOperator(
         shape=features.shape,
         dtype=np.dtype(np.float64),
-        matvec=features.matvec,  # type: ignore[call-arg]
-        rmatvec=features.rmatvec,  # type: ignore[call-arg]
+        matvec=features.matvec,  # type: ignore[call-arg] (stub)
+        rmatvec=features.rmatvec,  # type: ignore[call-arg] (stub)
     )
     target = np.concatenate([y[first:last] for first, last in ranges])
     # The columns are orthonormal in expectation, so that a few steps suffice.

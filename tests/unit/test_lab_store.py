@@ -186,7 +186,7 @@ def test_parquet_says_which_extra_or_holds_the_table(filled, tmp_path):
     target = tmp_path / "trials.parquet"
     with open_store(filled) as store:
         try:
-            import pyarrow  # noqa: F401
+            import pyarrow  # noqa: F401 - whether it is installed
         except ImportError:
             with pytest.raises(InputError, match=r"tdlab\[parquet\]"):
                 write_file(store, target, "parquet")
