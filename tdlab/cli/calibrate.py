@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import click
 
 
@@ -46,12 +48,18 @@ def command(
     click.echo(text_table(header, rows))
     click.echo("\n* no promise is made there. In parentheses: standard errors.")
     if found.exponents:
-        header = ["dimensions", "fits", "coverage % of the exponent", "half-width"]
+        header = [
+            "dimensions", "span", "b", "fits", "coverage %", "half-width",
+            "coverage % with b/d", "half-width with b/d",
+        ]  # fmt: skip
         lines = [
             [
-                row.dims, row.fits, f"{100 * row.coverage:.1f} ({100 * row.error:.1f})",
-                f"{row.half_width:.3f}",
+                row.dims, f"{row.span:.0f}", f"{row.drift:g}", row.fits,
+                f"{100 * row.coverage:.1f} ({100 * row.error:.1f})", f"{row.half_width:.3f}",
+                f"{100 * row.drift_coverage:.1f}" if math.isfinite(row.drift_coverage) else "-",
+                f"{row.drift_half_width:.3f}" if math.isfinite(row.drift_coverage) else "-",
             ]
             for row in found.exponents
         ]  # fmt: skip
-        click.echo(f"\n{text_table(header, lines)}")
+        click.echo("\nexponents of r* = d^1.5 (1 + b/d), fitted without and with a term b/d")
+        click.echo(text_table(header, lines))

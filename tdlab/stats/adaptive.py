@@ -127,7 +127,7 @@ class Search:
         self._rank = np.array(self.ranks, dtype=np.int64)
         self._x = np.log(self._rank)
         self._position = {rank: i for i, rank in enumerate(self._rank.tolist())}
-        self._levels: list[tuple[int, bool]] = []
+        self._levels: list[tuple[int, float]] = []
         self._next_index = np.zeros(len(self._rank), dtype=np.int64)
         self._spread_out = 0
         self._anchor: Anchor | None = None
@@ -223,8 +223,9 @@ class Search:
         if self._levels:
             ended = self._rounds[-1]
             position = self._levels[-1][0]
-            passed = 2 * ended.successes[position] > ended.trials[position]
-            self._levels[-1] = (position, bool(passed))
+            ended_here = int(ended.trials[position])
+            share = int(ended.successes[position]) / ended_here if ended_here else 0.5
+            self._levels[-1] = (position, share)
             if len(self._levels) == 2 and not any(each.trials.any() for each in self._rounds):
                 self.reason = "no trial tells success from failure"
                 return None
@@ -232,7 +233,7 @@ class Search:
         if position is None or self.planned + LEVEL_TRIALS > self.rule.budget_trials:
             self._search_rounds = len(self._rounds)
             return None
-        self._levels.append((position, False))
+        self._levels.append((position, 0.0))
         plan = np.zeros_like(self._rank)
         plan[position] = LEVEL_TRIALS
         return plan
@@ -243,17 +244,35 @@ class Search:
         first = math.log(_FIRST_RANK) if self.start is None else self.start.location - step / 2
         if not self._levels:
             return self._nearest(first)
-        # From an extrapolated rank one level that fails is believed: the rounds look again, and
-        # trials above r* are the dear ones. Without a guess a chance failure would cost more.
-        patience = 2 if self.start is None else 1
-        top, (bottom, reached) = max(self._levels), min(self._levels)
-        failing = [passed for _, passed in sorted(self._levels)[-patience:]]
-        if (len(failing) < patience or any(failing)) and top[0] < len(self._rank) - 1:
+        # Trials above r* are the dear ones: one level where all fail is believed, and from an
+        # extrapolated rank any level under half, since the rounds look again. Else it takes two: a
+        # chance failure would cost more.
+        shares = [share for _, share in sorted(self._levels)]
+        patience = 1 if self.start is not None or shares[-1] == 0 else 2
+        over = len(shares) >= patience and max(shares[-patience:]) <= 0.5
+        top, bottom = max(self._levels)[0], min(self._levels)[0]
+        if not over and top < len(self._rank) - 1:
             # Upwards, unless the first levels failed and the way was down.
-            return max(self._nearest(self._x[top[0]] + step), top[0] + 1)
-        if not any(passed for _, passed in self._levels) and not reached and bottom > 0:
-            return min(self._nearest(self._x[bottom] - step), bottom - 1)
-        return None
+            return max(self._nearest(self._x[top] + step), top + 1)
+        if max(shares) <= 0.5:
+            return min(self._nearest(self._x[bottom] - step), bottom - 1) if bottom > 0 else None
+        return self._halved()
+
+    def _halved(self) -> int | None:
+        """The middle of the levels about a jump from all to none; None if that is no jump, or near.
+
+        A step is found by halving, three trials each; a wide transition soon shows a level that is
+        neither, and has lost nothing: its trials lie there.
+        """
+        levels = sorted(self._levels)
+        last = max(i for i, (_, share) in enumerate(levels) if share > 0.5)
+        if last + 1 == len(levels) or any(0 < share < 1 for _, share in levels):
+            return None
+        low, high = levels[last][0], levels[last + 1][0]
+        if self._x[high] - self._x[low] <= 2 * self.rule.half_width or high - low < 2:
+            return None
+        middle = self._nearest((self._x[low] + self._x[high]) / 2)
+        return min(max(middle, low + 1), high - 1)
 
     def _nearest(self, x: float) -> int:
         return int(np.argmin(np.abs(self._x - x)))

@@ -30,6 +30,12 @@ _TOP = 600
 _GRID_STEP, _GRID_SPAN = 0.1, math.log(2.0)
 _GRID_SCANS = 60
 _CHUNK = 20
+# Numbers of dimensions, the factor between them, and b in r* = d^1.5 (1 + b/d).
+_DESIGNS = (
+    *((count, 1.4, 0.0) for count in range(4, 9)),
+    (8, 32 ** (1 / 7), 0.0),
+    (8, 32 ** (1 / 7), 2.0),
+)
 
 
 @dataclass(frozen=True)
@@ -81,8 +87,8 @@ TRUTHS = (
     Truth("floor .10", lambda t: 0.1 + 0.9 * expit(float(logit(4 / 9)) - t / 0.1)),
     Truth("dip to .30", lambda t: expit(-10 * t) - 0.7 * np.exp(-((10 * t + 7) ** 2)), False),
     Truth("shelf at 1/2", _mixture(0.5, 0.2, 0.03), False),
-    Truth("kink at 1/2, steep above", lambda t: expit(-t / np.where(t < 0, 0.2, 0.05)), False),
-    Truth("kink at 1/2, steep below", lambda t: expit(-t / np.where(t < 0, 0.05, 0.2)), False),
+    Truth("kink at 1/2, steep above", lambda t: expit(-t / np.where(t < 0, 0.2, 0.05))),
+    Truth("kink at 1/2, steep below", lambda t: expit(-t / np.where(t < 0, 0.05, 0.2))),
 )  # fmt: skip
 
 
@@ -148,13 +154,33 @@ class Row:
 
 @dataclass(frozen=True)
 class ExponentRow:
-    """Coverage of exponent intervals from a number of dimensions, without drift."""
+    """Coverage of exponent intervals at r* = d^1.5 (1 + b/d).
+
+    Attributes
+    ----------
+    dims : int
+    span : float
+        Largest dimension over the smallest.
+    drift : float
+        b.
+    fits : int
+    coverage, error : float
+        Of the plain power law, and its standard error.
+    half_width : float
+        Median.
+    drift_coverage, drift_half_width : float
+        Of the fit with a term b/d; nan where the dimensions are too few for it.
+    """
 
     dims: int
+    span: float
+    drift: float
     fits: int
     coverage: float
     error: float
     half_width: float
+    drift_coverage: float
+    drift_half_width: float
 
 
 @dataclass(frozen=True)
@@ -217,7 +243,7 @@ def calibrate(
     rows = tuple(_row(TRUTHS[i], found, seed) for i, found in everything.items())
     pools = [found for i, found in everything.items() if TRUTHS[i].promised]
     exponents = (
-        tuple(_exponents(pools, count, scans, seed) for count in range(4, 9)) if pools else ()
+        tuple(_exponents(pools, *design, scans, seed) for design in _DESIGNS) if pools else ()
     )
     return Calibration(rows, exponents)
 
@@ -325,28 +351,40 @@ def _grid_scan(truth: Truth, number: int, count: int, rng: np.random.Generator) 
     return Scan(r_star, found, int(trials.sum()), cost, "grid")
 
 
-def _exponents(pools: Sequence[Sequence[Scan]], count: int, fits: int, seed: int) -> ExponentRow:
-    """Fits of r* = d^1.5 over ``count`` dimensions a factor 1.4 apart.
+def _exponents(
+    pools: Sequence[Sequence[Scan]], count: int, ratio: float, drift: float, fits: int, seed: int
+) -> ExponentRow:
+    """Fits of r* = d^1.5 (1 + drift/d) over ``count`` dimensions from 8 on, a factor apart.
 
     Each takes the intervals of scans of one truth, moved to where r* is at each dimension.
     """
-    rng = np.random.default_rng([seed, 998, count])
-    dims = np.round(8 * 1.4 ** np.arange(count)).astype(int)
-    covered, widths = [], []
+    rng = np.random.default_rng([seed, 998, count, round(100 * ratio), round(100 * drift)])
+    dims = np.round(8 * ratio ** np.arange(count)).astype(int)
+    plain, curved = [], []
     for _ in range(fits):
         pool = pools[int(rng.integers(len(pools)))]
         thresholds = [
-            _moved(pool[int(rng.integers(len(pool)))], float(dim) ** 1.5) for dim in dims.tolist()
+            _moved(pool[int(rng.integers(len(pool)))], dim**1.5 * (1 + drift / dim))
+            for dim in dims.astype(float).tolist()
         ]
         fit = fit_exponent(dims, thresholds)
-        if fit.lower is None or fit.upper is None:
-            continue
-        covered.append(fit.lower <= 1.5 <= fit.upper)
-        widths.append((fit.upper - fit.lower) / 2)
-    share = float(np.mean(covered)) if covered else math.nan
+        if fit.lower is not None and fit.upper is not None:
+            plain.append((fit.lower, fit.upper))
+        if fit.drift is not None:
+            curved.append((fit.drift.lower, fit.drift.upper))
+    share, half = _held(plain)
     error = math.sqrt(max(share * (1 - share), 1 / fits) / fits)
-    half = float(np.median(widths)) if widths else math.nan
-    return ExponentRow(count, len(covered), share, error, half)
+    return ExponentRow(
+        count, float(dims[-1] / dims[0]), drift, len(plain), share, error, half, *_held(curved)
+    )
+
+
+def _held(intervals: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Share of intervals that hold 1.5, and their median half-width."""
+    if not intervals:
+        return math.nan, math.nan
+    low, high = np.array(intervals).T
+    return float(np.mean((low <= 1.5) & (high >= 1.5))), float(np.median(high - low)) / 2
 
 
 def _moved(scan: Scan, r_star: float) -> Threshold:

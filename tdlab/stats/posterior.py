@@ -2,8 +2,10 @@
 
 G  global   P = (1 - l) sigma(z0(l) - (x - theta)/w) with P(theta) = 1/2: theta flat, ln w normal,
             lapse l on five levels. Robust against what happens far below the crossing.
-L  local    logit P = -(x - theta)/w + g ((x - theta)/H)^2 on |x - theta_G| <= H: lapses and tails
-            are left out, the bend g is free. This one is reported.
+L  local    logit P = -(x - theta)/w e^(+-g), + above theta and - below, on |x - theta_G| <= H:
+            lapses and tails are left out, and the slopes on the two sides of the crossing are
+            free of each other. This one is reported. A bend instead, g ((x - theta)/H)^2, is
+            narrower and loses curves with a kink at 1/2, which it smoothes over.
 
 G is used where the crossing lies between tested ranks, and bounded by them; L where both sides are
 sure. The grids zoom until they hold the mass and little else.
@@ -19,9 +21,9 @@ import numpy as np
 LOG_WIDTH, LOG_WIDTH_SPREAD = np.log(0.15), 1.2
 LAPSES = np.array([0.0, 0.05, 0.14, 0.26, 0.40])
 LAPSE_WEIGHTS = np.array([0.45, 0.22, 0.15, 0.11, 0.07])
-BEND_SPREAD = 1.5
-# Quantiles of the prior at equal steps of probability: a seven-point rule for the bend.
-BENDS = BEND_SPREAD * np.array([-1.80, -1.07, -0.50, 0.0, 0.50, 1.07, 1.80])
+# A seven-point rule for a normal g: half the logarithm of the ratio of the slopes.
+TURN_SPREAD = 0.6
+TURNS = TURN_SPREAD * np.array([-1.80, -1.07, -0.50, 0.0, 0.50, 1.07, 1.80])
 
 # Locations and widths: means need fewer points than quantiles in the tails.
 _COARSE, _FINE = (40, 16), (48, 20)
@@ -87,10 +89,10 @@ def local_fit(
     def log_likelihood(location: np.ndarray, log_width: np.ndarray) -> np.ndarray:
         distance = x - location[:, None, None]
         slope = -distance / np.exp(log_width)[None, :, None]
-        curve = (distance / half_window) ** 2
+        side = np.sign(distance)
         levels = []
-        for bend in BENDS:
-            logit = np.clip(slope + bend * curve, -_FAR, _FAR)
+        for turn in TURNS:
+            logit = np.clip(slope * np.exp(turn * side), -_FAR, _FAR)
             levels.append(logit @ successes - np.log1p(np.exp(logit)) @ trials)
         return np.logaddexp.reduce(levels)
 

@@ -1,9 +1,9 @@
 """The rank r* at which recovery has even odds, with an interval and a status, from counts.
 
 Counts (r, successes, trials) on any set of ranks. Bracketing is decided without a model; then a
-global posterior locates the crossing, a local one with free bend is reported, and an isotonic
-likelihood-ratio interval guards it: where it disagrees, both are covered. r* is never moved to
-the tested range: what is not bracketed is a one-sided bound without a point.
+global posterior locates the crossing, a local one with its own slope on either side is reported,
+and an isotonic likelihood-ratio interval guards it: where it disagrees, both are covered. r* is
+never moved to the tested range: what is not bracketed is a one-sided bound without a point.
 
 Measured coverage of the 95% interval on fixed grids: see ``tests/statistical/test_coverage.py``.
 """
@@ -20,10 +20,6 @@ from numpy.typing import ArrayLike
 from tdlab.errors import InputError
 from tdlab.stats import isotonic, posterior
 from tdlab.stats.binomial import check_counts, check_level
-
-# Of the gap between tested ranks that holds r*: added to the interval in quadrature. Measured on
-# kinks and mixtures; see docs/calibration.md.
-_GAP_SHARE = 0.25
 
 
 class ThresholdStatus(StrEnum):
@@ -226,32 +222,21 @@ def _bracketed(
     x = np.log(rank)
     fit = fit or posterior.global_fit(x, success, trial)
     # The window narrows as the counts sharpen (2.4 sd: 1.2 times the half-width), so that a logit
-    # which is no parabola over the whole transition costs width, not coverage.
+    # which is no pair of lines over the whole transition costs width, not coverage.
     s = math.hypot(min(fit.width, 2.4 * fit.spread), fit.spread)
     window = max(2.5 * s, 2.2 * math.exp(-fit.location), _reach(x, fit.location))
-    # A fifth of each tail is kept for what no parabola is: calibrated on lapsed and skewed curves.
     low, middle, high = posterior.local_fit(
-        x, success, trial, fit, window, tail=0.8 * (1 - base.level) / 2
+        x, success, trial, fit, window, tail=(1 - base.level) / 2
     )
     first, last = isotonic.guard(success, trial)
     flags, method = base.flags, "local logit"
     place = int(np.searchsorted(x, middle))
     if 0 < place < len(x):
         below, above = x[place - 1], x[place]
-        # Between tested ranks the counts say nothing of the curve: a kink there moves the
-        # parabola's crossing by a share of the gap that no number of trials makes smaller.
-        # Neighbouring integers have nothing between them.
-        split = rank[place] > rank[place - 1] + 1
-        doubt = _GAP_SHARE * (above - below) if split else 0.0
         if fit.width < above - below and below <= low and high <= above:
             # Steeper than the grid resolves: inside a gap every shape fits.
-            low, high = min(below, middle - doubt), max(above, middle + doubt)
-            if (low, high) == (below, above):
-                middle = (below + above) / 2
-                flags, method = (*flags, "quantised"), "gap between tested ranks"
-        else:
-            low = middle - math.hypot(middle - low, doubt)
-            high = middle + math.hypot(high - middle, doubt)
+            low, middle, high = below, (below + above) / 2, above
+            flags, method = (*flags, "quantised"), "gap between tested ranks"
     guard_low = x[first - 1] if first > 0 else low
     guard_high = x[last] if last < len(x) else high
     if not guard_low <= middle <= guard_high:

@@ -1,7 +1,7 @@
 """Nominal 95% intervals for r* cover on fixed grids (seeds fixed).
 
 With 80 scans a truth, coverage of 95% falls below 87.5% with probability below 0.3%; the truths
-together, 800 scans, fall below 93% with probability below 0.5%. The grid has 11 ranks of 12 trials.
+together, 1120 scans, fall below 93% with probability below 0.2%. The grid: 11 ranks of 12 trials.
 """
 
 import numpy as np
@@ -26,19 +26,24 @@ TRUTHS = {
     "cloglog": lambda t: np.exp(-np.log(2) * np.exp(t / 0.1)),
     "loglog": lambda t: 1 - np.exp(-np.log(2) * np.exp(-t / 0.1)),
     "cauchy": lambda t: 0.5 - np.arctan(t / 0.08) / np.pi,
+    # Curves that no single slope at r* fits.
+    "mixture": lambda t: 0.7 * logistic(-(t - 0.046) / 0.05) + 0.3 * logistic(-(t + 0.254) / 0.05),
+    "lapse .20, steep": lambda t: 0.8 * logistic(np.log(5 / 3) - t / 0.02),
+    "kink, steep above": lambda t: logistic(-t / np.where(t < 0, 0.2, 0.05)),
+    "kink, steep below": lambda t: logistic(-t / np.where(t < 0, 0.05, 0.2)),
 }
 SCANS = 80
 
 
-def coverage(truth, seed):
+def coverage(truth, seed, each=12):
     rng = np.random.default_rng([seed, 5])
     covered = []
     for _ in range(SCANS):
         r_star = np.exp(rng.uniform(np.log(25), np.log(100)))
         grid = r_star * np.exp(np.linspace(-0.9, 0.7, 11) + rng.uniform(-0.08, 0.08))
         ranks = np.unique(np.round(grid).astype(int))
-        successes = rng.binomial(12, truth(np.log(ranks / r_star)))
-        found = estimate(ranks, successes, [12] * len(ranks))
+        successes = rng.binomial(each, truth(np.log(ranks / r_star)))
+        found = estimate(ranks, successes, [each] * len(ranks))
         low = 0.0 if found.lower is None else found.lower
         high = np.inf if found.upper is None else found.upper
         covered.append(low <= r_star <= high)
@@ -50,6 +55,12 @@ def test_intervals_cover():
     shares = {name: np.mean(covered) for name, covered in everything.items()}
     assert min(shares.values()) >= 0.875, shares
     assert np.mean(list(shares.values())) >= 0.93, shares
+
+
+def test_many_trials_on_a_coarse_grid_do_not_shrink_intervals_around_the_wrong_place():
+    """Ranks 16% apart, 60 trials each: a model that smoothes a kink over covers in 45 to 80%."""
+    for name in ("mixture", "kink, steep above", "kink, steep below"):
+        assert np.mean(coverage(TRUTHS[name], 9, each=60)) >= 0.875, name
 
 
 @pytest.mark.long

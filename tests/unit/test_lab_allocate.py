@@ -109,7 +109,8 @@ def test_what_cannot_be_told_is_not_tried_for_ever():
 
 
 def test_a_budget_of_time_ends_it():
-    spec = parse_spec(SPEC.replace("half_width = 0.5", "half_width = 0.01\nbudget_hours = 0.01"))
+    text = SPEC.replace("half_width = 0.5", "half_width = 0.01\nbudget_hours = 0.01")
+    spec = parse_spec(text.replace("[5, 7]", "[20, 30]"))
     allocation, spent = Allocation(spec.targets, spec.rule), 0.0
     while fresh := allocation.advance():
         for cell, index in fresh:
