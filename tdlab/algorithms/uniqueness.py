@@ -68,7 +68,7 @@ def uniqueness(result: Decomposition, max_bytes: int = 2**31) -> str:
         return "certified"
     if uniqueness_class(dim, rank, result.order) == "no":
         return "no"
-    values = np.linalg.eigvalsh(jacobian_gram(result, max_bytes))
+    values = np.linalg.eigvalsh(_gram(result, max_bytes))
     return "certified" if values[0] > _ZERO * values[-1] else "unknown"
 
 
@@ -122,7 +122,7 @@ def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**3
             f"result: got {rank * dim} parameters for {entries} entries, wanted fewer parameters: "
             "nothing is left to estimate the noise from"
         )
-    gram = jacobian_gram(result, max_bytes)
+    gram = _gram(result, max_bytes)
     values, vectors = np.linalg.eigh(gram)
     if values[0] <= _ZERO * values[-1]:
         return np.full(rank, -1.0)
@@ -144,19 +144,33 @@ def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**3
     return bounds
 
 
-def jacobian_gram(result: Decomposition, max_bytes: int = 2**31) -> np.ndarray:
-    """J^T J, (r d, r d), for the rows w_i = |a_i|^{1/k} u_i; its eigenvalues are >= 0."""
+def _gram(result: Decomposition, max_bytes: int) -> np.ndarray:
+    """`jacobian_gram` for the rows w_i = |a_i|^{1/k} u_i of a decomposition."""
+    rows = result.components * result.weights_norms()[:, None]
+    return jacobian_gram(rows, np.sign(result.weights), result.order, max_bytes)
+
+
+def jacobian_gram(
+    rows: np.ndarray, signs: np.ndarray, order: int, max_bytes: int = 2**31
+) -> np.ndarray:
+    """J^T J, (r d, r d), of W -> sum_i s_i w_i^{(x)k}; its eigenvalues are >= 0.
+
+    Parameters
+    ----------
+    rows : (r, d) array
+    signs : (r,) array of -1 and 1
+    order : int
+    max_bytes : int
+        Memory allowed; the matrix takes 8 (r d)^2 bytes, a solver twice that.
+    """
     check_integer("max_bytes", max_bytes, 1)
-    rank, dim = result.components.shape
+    rank, dim = rows.shape
     size = rank * dim
     if 3 * 8 * size**2 > max_bytes:
         raise InputError(
             f"max_bytes: got {max_bytes}, wanted at least {3 * 8 * size**2} for the Jacobian of "
             f"{rank} components in dimension {dim}"
         )
-    order = result.order
-    rows = result.components * result.weights_norms()[:, None]
-    signs = np.sign(result.weights)
     gram = rows @ rows.T
     coupling = np.outer(signs, signs)
     blocks = np.einsum(

@@ -2,7 +2,7 @@
 
 Samples come from a stream of the instance alone, row by row: learners meet the same ones, and a
 larger n contains a smaller one. What the learner may know of the teacher (its rank and activation,
-if it is proper; all of it, if it is the control ``ideal``) is told here.
+if it is proper; all of it, if it is a control as ``ideal``) is told here.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ _BUILT_IN = {
     "linear": "tdlab.learners.linear:Linear",
     "moment-predictor": "tdlab.learners.moment_predictor:MomentPredictor",
     "moments-decompose": "tdlab.learners.moments_decompose:MomentsDecompose",
+    "moved": "tdlab.learners.moved:Moved",
     "norm-trivial": "tdlab.learners.trivial:NormTrivial",
     "polynomial-regression": "tdlab.learners.polynomial_regression:PolynomialRegression",
     "student": "tdlab.learners.student:Student",

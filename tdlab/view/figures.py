@@ -1,6 +1,7 @@
 """All figures of a store: a phase diagram a problem, risks against width, samples and options.
 
-Problems with one larger component have correlations with it in place of these, and thresholds.
+Problems with one larger component have correlations with it in place of these, and thresholds;
+controls that move the weights have what that costs.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdlab.view import correlation, phase, risk, samples, scaling, style, sweep
+from tdlab.view import correlation, moves, phase, risk, samples, scaling, style, sweep
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
@@ -48,7 +49,14 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
     estimated = correlations(store)
     boosted = {cell.problem for cell in counts if (cell.cell, cell.method) in estimated}
     swept = _swept(store, [cell for cell in counts if cell.problem not in boosted], ratios)
+    sizes = _sizes(store)
+    moved = [
+        (cell, sizes[cell.id], tuple(ratios[cell.cell, cell.method]))
+        for cell in counts
+        if cell.id in sizes and (cell.cell, cell.method) in ratios
+    ]
     sweeping = {id(cell) for cells in swept.values() for cell, _ in cells}
+    sweeping |= {id(cell) for cell, _, _ in moved}
     exact = [cell for cell in counts if cell.n is None and id(cell) not in sweeping]
     thresholds = threshold_rows(exact)
     paths: list[Path] = []
@@ -82,11 +90,24 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
             if found:
                 degree = _degree(store, problem)
                 paths += samples.draw(problem, found, degree, folder, names[problem])
+        if moved:
+            paths += moves.draw(moved, folder, "moves")
         for (problem, option), cells in swept.items():
             drawn = [one for _, one in cells]
             name = f"sweep-{option}-{names[problem]}"
             paths += sweep.draw(problem, option, drawn, folder, name)
     return paths
+
+
+def _sizes(store: Store) -> dict[int, float]:
+    """Size of the move by row of the cell, for controls that move the teacher's weights."""
+    return {
+        row: identity["method"]["options"]["size"]
+        for row, (_, identity) in store.identities().items()
+        if identity["method"].get("learner")
+        and identity["n"] is None
+        and identity["method"]["options"].get("size")
+    }
 
 
 def _curves(

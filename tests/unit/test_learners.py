@@ -17,7 +17,7 @@ from tdlab.networks.hermite import hermite_basis
 def made(name, **options):
     """A learner with what proper ones must be told."""
     record = next(one for one in tdlab.learners() if one.name == name)
-    told = {"rank": 4, "activation": "x**3", "teacher": tdlab.sample_network(3, 4, rng=0)}
+    told = {"rank": 4, "activation": "x**3", "teacher": tdlab.sample_network(3, 4, "He3", rng=0)}
     needed = {k: v for k, v in told.items() if record.options.get(k) is dataclasses.MISSING}
     return tdlab.learner(name, **needed, **options)
 
