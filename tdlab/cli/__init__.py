@@ -7,6 +7,7 @@ trial differs, 2 bad input (one line on standard error), 130 interrupted with th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -16,6 +17,7 @@ from tdlab.cli import signals
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     signals.listen()
+    _open_streams()
     sys.exit(invoke(arguments))
 
 
@@ -47,15 +49,33 @@ def invoke(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _refuse(f"output: {error.strerror or error}")
     except (KeyboardInterrupt, click.Abort) as error:
-        click.echo(f"tdlab: {str(error) or 'interrupted'}", err=True)
+        _tell(str(error) or "interrupted")
         return signals.INTERRUPTED
     return 0
 
 
+def _open_streams() -> None:
+    """Whatever streams a batch system or a daemon left us, they can be written to.
+
+    Names of files may hold what the terminal's encoding lacks: that is shown escaped.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
 def _refuse(message: str) -> int:
-    """One line on standard error, whatever the message holds."""
+    _tell(message)
+    return 2
+
+
+def _tell(message: str) -> None:
+    """One line on standard error, whatever the message holds; the status stands without it."""
     import click
 
     line = " ".join(message.split())
-    click.echo(f"tdlab: {line}", err=True)
-    return 2
+    with contextlib.suppress(OSError):
+        click.echo(f"tdlab: {line}", err=True)

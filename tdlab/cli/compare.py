@@ -26,11 +26,13 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
     (under six pairs the range, without brackets).
     """
     from tdlab.cli.progress import make_progress
-    from tdlab.cli.tables import text_table
+    from tdlab.cli.tables import slim_table
     from tdlab.errors import InputError, check_choice
     from tdlab.lab.bundled import find_spec
     from tdlab.lab.compare import compare
+    from tdlab.lab.shard import refuse_lone_shard
     from tdlab.lab.spec import read_spec
+    from tdlab.lab.store import open_store
     from tdlab.lab.sweep import run
 
     scan = read_spec(find_spec(spec))
@@ -42,10 +44,13 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
     for label in against:
         check_choice("against", label, labels)
     path = store if store is not None else Path(f"{scan.slug}.db")
+    if path.exists():
+        with open_store(path) as reader:
+            refuse_lone_shard(reader)  # before its missing trials, all other shards, are run
     with run(scan, path, workers=workers, progress=make_progress()) as result:
         rows = compare(result, against)
     header = [
-        "problem", "d", "r", "method", "recovered", "share 95%", "censored", "seconds",
+        "problem", "d", "r", "n", "method", "recovered", "share 95%", "censored", "seconds",
         "faster by", "median 95%", "pairs", "residual",
     ]  # fmt: skip
     table = []
@@ -53,7 +58,8 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
         paired = row.pairs > 0
         table.append(
             [
-                row.problem, row.dim, row.rank, row.method, f"{row.recovered}/{row.trials}",
+                row.problem, row.dim, row.rank, row.n or "", row.method,
+                f"{row.recovered}/{row.trials}",
                 f"[{row.low:.2f}, {row.high:.2f}]", row.censored,
                 f"{row.seconds:.4f}" if row.recovered else "",
                 f"{row.ratio:.1f}x" if paired else "",
@@ -61,7 +67,7 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
                 f"{row.residual:.1e}",
             ]
         )  # fmt: skip
-    click.echo(text_table(header, table))
+    click.echo(slim_table(header, table, ["n"]))
 
 
 def _spread(low: float, high: float, pairs: int) -> str:

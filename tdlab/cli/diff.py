@@ -23,7 +23,7 @@ def command(a: Path, b: Path) -> None:
     what only one of them recovers. Time is the median where the method recovers; where both do,
     A's time over B's. The same store twice: its cells of earlier versions against the present.
     """
-    from tdlab.cli.tables import text_table
+    from tdlab.cli.tables import slim_table
     from tdlab.lab.diff import diff
     from tdlab.lab.store import open_store
 
@@ -34,30 +34,30 @@ def command(a: Path, b: Path) -> None:
     click.echo()
     rows = [
         [
-            row.problem, row.method, row.dim, *_reach(row.a), *_reach(row.b), row.pairs, row.only_a,
-            row.only_b, row.verdict,
+            row.problem, row.method, row.dim, row.n or "", *_reach(row.a), *_reach(row.b),
+            row.pairs, row.only_a, row.only_b, row.verdict,
         ]
         for row in found.differences
     ]  # fmt: skip
     header = [
-        "problem", "method", "d", "r* A", "95%", "r* B", "95%", "pairs", "only A", "only B",
+        "problem", "method", "d", "n", "r* A", "95%", "r* B", "95%", "pairs", "only A", "only B",
         "verdict",
     ]  # fmt: skip
-    click.echo(text_table(header, rows))
+    click.echo(slim_table(header, rows, ["n"]))
     click.echo()
     rows = [
         [
-            row.problem, row.method, row.dim, *_time(row.a), *_time(row.b), row.both,
+            row.problem, row.method, row.dim, row.n or "", *_time(row.a), *_time(row.b), row.both,
             f"{row.faster:.2f}x" if row.both else "",
             _spread(row.faster_low, row.faster_high, row.both),
         ]
         for row in found.differences
     ]  # fmt: skip
     header = [
-        "problem", "method", "d", "seconds A", "95%", "seconds B", "95%", "pairs", "B faster by",
-        "95%",
+        "problem", "method", "d", "n", "seconds A", "95%", "seconds B", "95%", "pairs",
+        "B faster by", "95%",
     ]  # fmt: skip
-    click.echo(text_table(header, rows))
+    click.echo(slim_table(header, rows, ["n"]))
     _say_rest(found)
 
 

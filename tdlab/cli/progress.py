@@ -40,12 +40,11 @@ class PlainProgress:
         self._outcomes: Counter[str] = Counter()
         self._errors: set[str] = set()
 
-    def begin(self, spec: ScanSpec, todo: int) -> None:
+    def begin(self, spec: ScanSpec, todo: int, stored: int) -> None:
         self._todo = todo
-        self._started = time.monotonic()
-        self._shown = self._started
-        kept = len(spec.cells) * spec.trials - todo
-        have = f", {kept} stored already" if kept > 0 else ""
+        self._started = self._shown = self._heard = time.monotonic()
+        self._running_since: float | None = None
+        have = f", {stored} stored already" if stored else ""
         parts = [f"{len(spec.cells)} cells"] if spec.cells else []
         if spec.targets:
             self._adaptive = True
@@ -58,6 +57,10 @@ class PlainProgress:
     ) -> None:
         self._todo = todo
         self.done += len(finished)
+        # Workers take seconds to start and compile: that is no part of the rate.
+        if self._running_since is None and (finished or running):
+            self._running_since = self._heard
+        self._heard = time.monotonic()
         for cell, index, result in finished:
             self._outcomes[result.outcome] += 1
             if result.outcome == "error" and result.reason not in self._errors:
@@ -76,27 +79,36 @@ class PlainProgress:
             self._say(self._line(running))
 
     def _line(self, running: list[Cell]) -> str:
-        spent = max(time.monotonic() - self._started, 1e-9)
-        parts = [f"{self.done}/{self._todo} trials", f"{self.done / spent:.1f}/s"]
-        if self._adaptive and running:
-            parts.append(f"{self._todo - self.done} asked for")
-        elif 0 < self.done < self._todo:
-            parts.append(f"{duration(spent * (self._todo - self.done) / self.done)} left")
+        now = time.monotonic()
+        spent = duration(now - self._started)
+        parts = [f"{self.done}/{self._todo} trials"]
+        if self._running_since is None:
+            parts.append(f"no worker ready after {spent}")
         else:
-            parts.append(f"{duration(spent)} in all")
+            seconds = max(now - self._running_since, 1e-9)
+            parts.append(f"{self.done / seconds:.1f}/s")
+            if self._adaptive and running:
+                parts.append(f"{self._todo - self.done} asked for")
+            elif 0 < self.done < self._todo:
+                parts.append(f"{duration(seconds * (self._todo - self.done) / self.done)} left")
+            else:
+                parts.append(f"{spent} in all" if self.done == self._todo else f"{spent} so far")
         parts.append(", ".join(f"{n} {outcome}" for outcome, n in self._outcomes.most_common()))
         if running:
             parts.append(f"now {'; '.join(_place(cell) for cell in running[:2])}")
         return "  ".join(part for part in parts if part)
 
     def _say(self, text: str) -> None:
-        click.echo(text, err=True)
+        # Whoever reads along may go, and the disk of a batch job's output may be full: the scan
+        # has its store.
+        with contextlib.suppress(OSError):
+            click.echo(text, err=True)
 
 
 class LiveProgress(PlainProgress):
     """The same lines below a bar that moves."""
 
-    def begin(self, spec: ScanSpec, todo: int) -> None:
+    def begin(self, spec: ScanSpec, todo: int, stored: int) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -110,8 +122,9 @@ class LiveProgress(PlainProgress):
             auto_refresh=False,
         )
         self._bar = self._progress.add_task("starting workers", total=todo)
-        super().begin(spec, todo)
-        self._progress.start()
+        super().begin(spec, todo, stored)
+        with contextlib.suppress(OSError):
+            self._progress.start()
 
     def _update(self, running: list[Cell]) -> None:
         now = time.monotonic()
@@ -122,14 +135,17 @@ class LiveProgress(PlainProgress):
                 self._progress.update(
                     self._bar, completed=self.done, total=self._todo, description=line
                 )
-            self._progress.refresh()
+            with contextlib.suppress(OSError):
+                self._progress.refresh()
 
     def end(self) -> None:
-        self._progress.stop()
+        with contextlib.suppress(OSError):
+            self._progress.stop()
         super().end()
 
     def _say(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        with contextlib.suppress(OSError):
+            self._progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class LogProgress(PlainProgress):
@@ -171,9 +187,9 @@ class _Both:
     def done(self) -> int:
         return self._watchers[0].done
 
-    def begin(self, spec: ScanSpec, todo: int) -> None:
+    def begin(self, spec: ScanSpec, todo: int, stored: int) -> None:
         for watcher in self._watchers:
-            watcher.begin(spec, todo)
+            watcher.begin(spec, todo, stored)
 
     def advance(
         self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell], todo: int

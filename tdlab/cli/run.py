@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +78,7 @@ def command(
     from tdlab.lab.bundled import find_spec
     from tdlab.lab.cluster import connected, slots
     from tdlab.lab.machine import cpu_count
-    from tdlab.lab.shard import Shard
+    from tdlab.lab.shard import Shard, lone_shard
     from tdlab.lab.spec import read_spec
     from tdlab.lab.sweep import Interrupted, default_store, run
 
@@ -93,6 +94,8 @@ def command(
                 workers = max(slots(client), 1)
         _predict(scan, path, workers or cpu_count(), shard)
         return
+    if log is not None and log.resolve() == path.resolve():
+        raise InputError(f"log {log}: got the store itself, wanted another file")
     progress = make_progress(log)
     try:
         result = run(
@@ -111,20 +114,24 @@ def command(
             "command resumes"
         ) from None
     counts = result.counts()
+    lone = lone_shard(result.runs(), counts)
     left = sum(max(cell.target - cell.done, 0) for cell in counts)
-    if shard is None:
+    if lone is None:
         click.echo(threshold_table(counts))
     else:
         done = sum(cell.done for cell in counts)
-        click.echo(f"Shard {shard}: {done} trials; thresholds need all {shard.parts} of them.")
+        click.echo(f"Shard {lone}: {done} trials; thresholds need all of them.")
     if left:
         click.echo(f"Time limit reached: {left} trials left; the same command resumes.")
-    if shard is None:
+    if lone is None:
+        file = shlex.quote(str(path))
         click.echo(
-            f"Next: tdlab plot {path}, tdlab status {path}, tdlab export {path} --format csv"
+            f"Next: tdlab plot {file}, tdlab status {file}, tdlab export {file} --format csv"
         )
     else:
-        click.echo(f"Next: tdlab merge {default_store(scan)} {scan.slug}.shard-*.db")
+        # Where the other parts are is known of default names alone.
+        parts = f"{scan.slug}.shard-*.db" if store is None else f"{shlex.quote(str(path))} ..."
+        click.echo(f"Next: tdlab merge {default_store(scan)} {parts}")
 
 
 def _predict(scan: ScanSpec, path: Path, workers: int, shard: Shard | None) -> None:

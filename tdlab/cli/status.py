@@ -15,6 +15,7 @@ def command(store: Path) -> None:
     Works read-only, also while a run writes the store.
     """
     from tdlab.cli.tables import duration, exponent_table, text_table, threshold_table
+    from tdlab.lab.shard import lone_shard
     from tdlab.lab.store import open_store
     from tdlab.lab.trial import OUTCOMES
 
@@ -26,7 +27,7 @@ def command(store: Path) -> None:
     click.echo(
         f"{store}: {len(counts)} cells, {done} trials, {left} left, {duration(seconds)} of trials"
     )
-    shard = runs[-1]["provenance"].get("shard") if runs else None
+    shard = lone_shard(runs, counts)
     if runs:
         last = runs[-1]
         record = last["provenance"]

@@ -43,6 +43,23 @@ def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     )
 
 
+def slim_table(header: Sequence[str], rows: Sequence[Sequence[Any]], maybe: Sequence[str]) -> str:
+    """The table without those of the columns ``maybe`` that hold nothing but blanks and zeros.
+
+    >>> print(slim_table(["d", "n", "r"], [[5, "", 2], [5, "", 3]], ["n"]))
+    d  r
+    5  2
+    5  3
+    """
+    empty = [
+        column
+        for column, name in enumerate(header)
+        if name in maybe and not any(row[column] for row in rows)
+    ]
+    lines = [[entry for i, entry in enumerate(line) if i not in empty] for line in (header, *rows)]
+    return text_table(lines[0], lines[1:])
+
+
 def exponent_table(counts: Sequence[CellCounts]) -> str:
     """Exponents and local slopes by problem and method; empty where no curve has two dims."""
     from tdlab.lab.summary import exponent_rows
@@ -55,14 +72,11 @@ def exponent_table(counts: Sequence[CellCounts]) -> str:
         if row["drift_exponent"] is not None:
             drift = f"{row['drift_exponent']:.2f} [{row['drift_low']:.2f}, {row['drift_high']:.2f}]"
         if fit or row["slopes"]:
-            rows.append([row["problem"], row["method"], fit, drift, row["slopes"]])
+            rows.append([row["problem"], row["method"], row["n"] or "", fit, drift, row["slopes"]])
     if not rows:
         return ""
-    header = ["problem", "method", "r* = c d^a", "with drift", "local slopes (error)"]
-    if not any(row[3] for row in rows):
-        header.pop(3)
-        rows = [row[:3] + row[4:] for row in rows]
-    return text_table(header, rows)
+    header = ["problem", "method", "n", "r* = c d^a", "with drift", "local slopes (error)"]
+    return slim_table(header, rows, ["n", "with drift"])
 
 
 def threshold_table(counts: Sequence[CellCounts]) -> str:
@@ -79,18 +93,14 @@ def threshold_table(counts: Sequence[CellCounts]) -> str:
         status = ", ".join([row["status"], *row["flags"].split()])
         rows.append(
             [
-                row["problem"], row["method"], row["dim"], number(row["r_star"]), interval,
-                status, row["trials"], row["timeouts"], row["errors"],
+                row["problem"], row["method"], row["dim"], row["n"] or "", number(row["r_star"]),
+                interval, status, row["trials"], row["timeouts"], row["errors"],
             ]
         )  # fmt: skip
     if not rows:
         return "No recovery trials: nothing has a threshold."
     header = [
-        "problem", "method", "d", "r*", "95% interval", "status", "trials", "timeouts", "errors",
+        "problem", "method", "d", "n", "r*", "95% interval", "status", "trials", "timeouts",
+        "errors",
     ]  # fmt: skip
-    for name in ("timeouts", "errors"):
-        column = header.index(name)
-        if not any(row[column] for row in rows):
-            header.pop(column)
-            rows = [row[:column] + row[column + 1 :] for row in rows]
-    return text_table(header, rows)
+    return slim_table(header, rows, ["n", "timeouts", "errors"])

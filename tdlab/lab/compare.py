@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.errors import check_choice
+from tdlab.lab.shard import refuse_lone_shard
 from tdlab.lab.store import COLUMNS, Store
 from tdlab.stats.binomial import interval, median_interval
 
@@ -21,6 +22,9 @@ _ENDED = ("recovered", "failed")
 _CENSORED = ("timeout", "memory", "crashed")
 # Libraries that a user could pick instead.
 _PEERS = ("tensorly-", "pyttb-")
+
+# Problem, dim, rank, n.
+_Point = tuple[str, int, int, int | None]
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class Comparison:
     ----------
     problem : str
     dim, rank : int
+    n : int or None
     method : str
     trials, recovered, censored : int
         Censored trials count among ``trials``.
@@ -49,6 +54,7 @@ class Comparison:
     problem: str
     dim: int
     rank: int
+    n: int | None
     method: str
     trials: int
     recovered: int
@@ -76,8 +82,9 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
     Raises
     ------
     InputError
-        For a reference that the store does not have.
+        For a reference that the store does not have, and for a single shard.
     """
+    refuse_lone_shard(store)
     # Cells of an earlier form of the specification take no part.
     cells = {cell.cell: cell for cell in store.counts() if not cell.null and cell.target > 0}
     labels = list(dict.fromkeys(cell.method for cell in cells.values()))
@@ -85,7 +92,7 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
         check_choice("against", label, labels)
     references = list(against) or [m for m in labels if m.startswith(_PEERS)] or labels[:1]
     # Per point and method: index -> (outcome, seconds, residual), contiguous prefixes only.
-    points: dict[tuple[str, int, int], dict[str, dict[int, tuple[str, float, float]]]] = {}
+    points: dict[_Point, dict[str, dict[int, tuple[str, float, float]]]] = {}
     at = {name: COLUMNS.index(name) for name in COLUMNS}
     for row in store.rows():
         cell = cells.get(row[at["cell"]])
@@ -94,7 +101,7 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
         if row[at["outcome"]] not in (*_ENDED, *_CENSORED):
             continue
         seconds, residual = row[at["meta_method_seconds"]], row[at["residual"]]
-        trials = points.setdefault((cell.problem, cell.dim, cell.rank), {})
+        trials = points.setdefault((cell.problem, cell.dim, cell.rank, cell.n), {})
         trials.setdefault(cell.method, {})[row[at["index"]]] = (
             row[at["outcome"]],
             math.nan if seconds is None else seconds,
@@ -102,10 +109,11 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
         )
     found = []
     order = {label: position for position, label in enumerate(labels)}
-    for (problem, dim, rank), methods in sorted(points.items()):
+    # The exact tensor, without n, comes first.
+    for point, methods in sorted(points.items(), key=lambda item: (*item[0][:3], item[0][3] or 0)):
         fastest = _fastest([methods[label] for label in references if label in methods])
         for method in sorted(methods, key=order.__getitem__):
-            found.append(_row(problem, dim, rank, method, methods[method], fastest))
+            found.append(_row(point, method, methods[method], fastest))
     return found
 
 
@@ -120,13 +128,12 @@ def _fastest(references: Sequence[dict[int, tuple[str, float, float]]]) -> dict[
 
 
 def _row(
-    problem: str,
-    dim: int,
-    rank: int,
+    point: _Point,
     method: str,
     trials: dict[int, tuple[str, float, float]],
     fastest: dict[int, float],
 ) -> Comparison:
+    problem, dim, rank, n = point
     won = {
         index: seconds for index, (outcome, seconds, _) in trials.items() if outcome == _ENDED[0]
     }
@@ -139,6 +146,7 @@ def _row(
         problem=problem,
         dim=dim,
         rank=rank,
+        n=n,
         method=method,
         trials=len(trials),
         recovered=len(won),

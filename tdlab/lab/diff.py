@@ -22,6 +22,7 @@ from typing import Any
 
 from tdlab.errors import InputError
 from tdlab.lab.identity import canonical_json
+from tdlab.lab.shard import refuse_lone_shard
 from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, CellCounts, Store, open_store
 from tdlab.lab.summary import threshold_rows
 from tdlab.lab.trial import TrialResult
@@ -179,12 +180,7 @@ def diff(a: str | Path, b: str | Path) -> Comparison:
 
 def _side(store: Store, present: bool) -> list[_Cell]:
     """Planted cells of the latest specification, or those of earlier ones."""
-    runs = store.runs()
-    shard = runs[-1]["provenance"].get("shard") if runs else None
-    if shard:
-        raise InputError(
-            f"store {store.path}: got shard {shard} alone, wanted the whole (`tdlab merge`)"
-        )
+    refuse_lone_shard(store)
     identities = store.identities()
     found = []
     for counts in store.counts():

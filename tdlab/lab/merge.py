@@ -128,13 +128,17 @@ def _join(out: Path, draft: Path, paths: Sequence[Path]) -> None:
 
 
 def _targets(store: Store) -> list[tuple[int, int]]:
-    """(cell, trials that the latest specification asks for), of the whole scan for a shard."""
+    """(cell, trials that the latest specification asks for), of the whole scan for a shard.
+
+    A shard has all cells of its scan, first, also those of which no trial is its own.
+    """
     last = store.runs()[-1:]
     facts = last[0]["provenance"] if last else {}
-    whole = facts["trials"] if facts.get("shard") else None
+    counts = store.counts()
+    present = facts.get("cells", len(counts)) if facts.get("shard") else 0
     return [
-        (cell.id, cell.target if whole is None or not cell.target else whole)
-        for cell in store.counts()
+        (cell.id, facts["trials"] if position < present else cell.target)
+        for position, cell in enumerate(counts)
     ]
 
 

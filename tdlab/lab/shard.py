@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tdlab.errors import InputError
 from tdlab.lab.cells import Cell
+
+if TYPE_CHECKING:
+    from tdlab.lab.store import CellCounts, Store
 
 MAX_SHARDS = 10**6
 # Of the digest: as good as all of it for spreading cells over shards.
@@ -71,3 +75,22 @@ class Shard:
             own = flag[first :: self.parts]
             flag[:] = b"\1" * len(flag)
             flag[first :: self.parts] = own
+
+
+def lone_shard(runs: Sequence[dict[str, Any]], counts: Sequence[CellCounts]) -> str | None:
+    """The shard "I/N" that the latest run was, if its store lacks trials of the others."""
+    facts = runs[-1]["provenance"] if runs else {}
+    if not facts.get("shard"):
+        return None
+    present = counts[: facts.get("cells")]
+    whole = all(sum(cell.prefix.values()) >= facts["trials"] for cell in present)
+    return None if whole else facts["shard"]
+
+
+def refuse_lone_shard(store: Store) -> None:
+    """Raise `InputError` for a store that is one shard of a scan."""
+    shard = lone_shard(store.runs(), store.counts())
+    if shard:
+        raise InputError(
+            f"store {store.path}: got shard {shard} alone, wanted the whole (`tdlab merge`)"
+        )

@@ -49,10 +49,12 @@ _PROBLEM_KEYS = (
     "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
     "dense", "signs", "boost",
 )  # fmt: skip
+# Has Hermite components in every degree up to 5: whatever order a learner asks for, if any has it.
+_ANY_ACTIVATION = "x**4 + x**5"
 _ANY_TEACHER: dict[str, Any] = {
     "rank": 1,
-    "activation": "x",
-    "teacher": TwoLayerNetwork(np.ones((1, 1)), activation="x"),
+    "activation": _ANY_ACTIVATION,
+    "teacher": TwoLayerNetwork(np.ones((1, 1)), activation=_ANY_ACTIVATION),
 }
 
 

@@ -10,6 +10,7 @@ Layout: ``cells`` (identity as canonical JSON and its digest, labels for display
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -394,7 +395,7 @@ def _connect_read_only(path: Path) -> tuple[sqlite3.Connection, str]:
     A store that ended well has no log beside it. Where the folder is read-only as well, SQLite
     cannot set one up for a store in WAL mode; `immutable` is right there, as nothing can write.
     """
-    address = f"file:{quote(str(path.resolve()))}?mode=ro"
+    address = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
     # Garbage may be collected in any thread, and closes the connection there.
     options: dict[str, Any] = {"uri": True, "isolation_level": None, "check_same_thread": False}
     connection = sqlite3.connect(address, timeout=30.0, **options)

@@ -36,8 +36,8 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Progress(Protocol):
     """What a run tells whoever watches it."""
 
-    def begin(self, spec: ScanSpec, todo: int) -> None:
-        """``todo`` trials are missing."""
+    def begin(self, spec: ScanSpec, todo: int, stored: int) -> None:
+        """``todo`` trials of the grid, or its shard, are missing and ``stored`` are there."""
 
     def advance(
         self, finished: list[tuple[Cell, int, TrialResult]], running: list[Cell], todo: int
@@ -126,8 +126,10 @@ def run(
         workers = slots(client) if client else workers
         ids = writer.begin(spec, workers, device, shard, others)
         flags = writer.stored(ids, spec.trials)
+        own = sum(shard.size(cell, spec.trials) if shard else spec.trials for cell in spec.cells)
         if shard:
             shard.skip_others(spec.cells, flags)
+        stored = own - sum(flag.count(0) for flag in flags)
         agenda = Agenda(writer, spec, ids, flags, device, stop_at)
         ended = "done"
         if agenda.asked:
@@ -138,7 +140,9 @@ def run(
                 # Rounds to come may hold more than the first does: all workers, if there are any.
                 size = workers if spec.targets else min(workers, agenda.asked)
                 pool = Pool[tuple[int, int]](size, warm_up, worker_memory(size))
-            ended = _run_agenda(writer, spec, agenda, pool, received, progress)
+            if progress:
+                progress.begin(spec, agenda.asked, stored)
+            ended = _run_agenda(writer, agenda, pool, received, progress)
         writer.finish(ended)
         if ended == "interrupted":
             raise Interrupted
@@ -162,15 +166,12 @@ def _cluster(scheduler: str | None) -> Iterator[Client | None]:
 
 def _run_agenda(
     writer: StoreWriter,
-    spec: ScanSpec,
     agenda: Agenda,
     pool: Pool[tuple[int, int]] | ClusterPool[tuple[int, int]],
     received: list[int],
     progress: Progress | None,
 ) -> str:
     """Run what is on the agenda; how it ended."""
-    if progress:
-        progress.begin(spec, agenda.asked)
     try:
         with pool:
             for finished in pool.run(agenda.trials()):

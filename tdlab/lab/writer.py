@@ -139,12 +139,19 @@ class StoreWriter:
         ``hosts`` is the provenance of other machines that run its trials.
         """
         part = str(shard) if shard else None
-        facts = {"device": device, "shard": part, "trials": spec.trials, "hosts": list(hosts)}
+        facts = {
+            "device": device,
+            "shard": part,
+            "trials": spec.trials,
+            "cells": len(spec.cells),
+            "hosts": list(hosts),
+        }
         record = json.dumps({**provenance(), **facts})
         with explained(self.path):
             execute = self._connection.execute
             execute("BEGIN IMMEDIATE")
-            execute("UPDATE cells SET target = 0")
+            # Cells of earlier specifications move behind the present ones.
+            execute("UPDATE cells SET target = 0, position = position + ?", (len(spec.cells),))
             for position, cell in enumerate(spec.cells):
                 trials = shard.size(cell, spec.trials) if shard else spec.trials
                 self._upsert(cell, trials, position)

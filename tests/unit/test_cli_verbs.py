@@ -2,13 +2,15 @@
 
 import csv
 import io
+import os
 import re
 import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.lab_tools import refused, tdlab, tdlab_command
+from tests.lab_tools import refused, table, tdlab, tdlab_command
 
 SPEC = """
 name = "my scan"
@@ -116,6 +118,38 @@ def test_a_closed_pipe_is_not_an_error(folder, arguments):
     assert running.wait() == 0
 
 
+def test_a_run_goes_on_when_nobody_reads_its_progress(folder, tmp_path):
+    command = tdlab_command("run", folder / "spec.toml", "--store", tmp_path / "a.db")
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    running.stderr.close()
+    assert running.wait(timeout=120) == 0
+    assert table(tmp_path / "a.db") == table(folder / "my-scan.db")
+
+
+@pytest.mark.parametrize("streams", [">&- 2>&-", "<&- >&- 2>&-", ">/dev/null 2>/dev/full"])
+def test_a_run_needs_no_streams(streams, folder, tmp_path):
+    command = f'exec "$@" {streams}'
+    words = tdlab_command("run", folder / "spec.toml", "--store", tmp_path / "a.db")
+    finished = subprocess.run(["sh", "-c", command, "sh", *words], timeout=120)
+    assert finished.returncode == 0
+    assert table(tmp_path / "a.db") == table(folder / "my-scan.db")
+    words = tdlab_command("status", tmp_path / "none.db")
+    assert subprocess.run(["sh", "-c", command, "sh", *words], timeout=120).returncode == 2
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names are any bytes there")
+def test_names_that_are_no_text(folder, tmp_path):
+    name = os.fsdecode(b"a store\xff.db")
+    shown = tdlab("run", folder / "spec.toml", "--store", name, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    # What is printed for the shell to read is quoted.
+    assert "tdlab status 'a store\\udcff.db'" in shown.stdout
+    for verb in (["status", name], ["merge", "b.db", name], ["diff", name, "b.db"]):
+        shown = tdlab(*verb, cwd=tmp_path)
+        assert shown.returncode == 0, shown.stderr
+    assert table(tmp_path / "b.db") == table(folder / "my-scan.db")
+
+
 def test_dry_run_writes_nothing(folder, tmp_path):
     shown = tdlab("run", folder / "spec.toml", "--dry-run", cwd=tmp_path)
     assert shown.returncode == 0
@@ -150,6 +184,7 @@ BAD = {
     "export to the store": ["export", "my-scan.db", "--output", "my-scan.db"],
     "export to nowhere": ["export", "my-scan.db", "--output", "none/out.csv"],
     "export format": ["export", "my-scan.db", "--format", "xlsx"],
+    "log in the store": ["run", "spec.toml", "--log", "./my-scan.db"],
     "workers": ["run", "spec.toml", "--workers", "0"],
     "time limit": ["run", "spec.toml", "--time-limit", "soon"],
     "list nothing": ["list", "nothing"],

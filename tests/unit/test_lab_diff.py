@@ -33,9 +33,12 @@ def fill(path, text=TEXT, wins=(20, 10, 0), seconds=1.0, shift=0, shard=None):
     spec = parse_spec(text)
     with StoreWriter(path) as writer:
         ids = writer.begin(spec, 1, shard=shard)
-        for cell_id, cell in zip(ids, spec.cells, strict=True):
+        flags = writer.stored(ids, spec.trials)
+        if shard:
+            shard.skip_others(spec.cells, flags)
+        for cell_id, cell, flag in zip(ids, spec.cells, flags, strict=True):
             won = wins[sorted({c.rank for c in spec.cells}).index(cell.rank)]
-            for index in range(spec.trials):
+            for index in [index for index in range(spec.trials) if not flag[index]]:
                 good = shift <= index < shift + won
                 found = TrialResult(
                     "recovered" if good else "failed",

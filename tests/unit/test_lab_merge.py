@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tdlab.errors import InputError
 from tdlab.lab.merge import merge
-from tdlab.lab.shard import Shard
+from tdlab.lab.shard import Shard, lone_shard
 from tdlab.lab.spec import parse_spec
 from tdlab.lab.store import open_store
 from tdlab.lab.trial import TrialResult
@@ -189,6 +189,33 @@ def test_an_output_that_is_being_read_is_not_replaced(tmp_path):
     assert len(table(out)) == len(SPEC.cells) * SPEC.trials
 
 
+@pytest.mark.parametrize("parts", [[1], [3, 4], [2, 3, 5, 8]])
+def test_what_is_left_counts_cells_of_which_a_shard_has_no_trial(parts, tmp_path):
+    spec = replace(SPEC, trials=2)
+    older = replace(OTHER, trials=2)
+    stores = []
+    for part in parts:
+        path = tmp_path / f"{part}.db"
+        # Cells of an earlier specification are not asked for any more.
+        fill(path, older, shard=Shard(part, 8))
+        stores.append(fill(path, spec, shard=Shard(part, 8)))
+    own = {cell.digest for cell in spec.cells}
+    with merge(tmp_path / "all.db", stores) as joined:
+        counts = joined.counts()
+        digests = [digest for digest, _ in joined.identities().values()]
+    done = sum(cell.done for cell, digest in zip(counts, digests, strict=True) if digest in own)
+    assert done == sum(Shard(part, 8).size(cell, 2) for part in parts for cell in spec.cells)
+    assert sum(max(cell.target - cell.done, 0) for cell in counts) == 2 * len(spec.cells) - done
+
+
+def test_shards_run_one_after_the_other_into_one_store_make_it_whole(tmp_path):
+    for part in (1, 2):
+        path = fill(tmp_path / "one.db", shard=Shard(part, 2))
+        with open_store(path) as store:
+            left = None if part == 2 else "1/2"
+            assert lone_shard(store.runs(), store.counts()) == left
+
+
 def test_the_command_line_runs_shards_and_merges_them(tmp_path):
     spec = tmp_path / "small.toml"
     spec.write_text(SMALL)
@@ -196,6 +223,7 @@ def test_the_command_line_runs_shards_and_merges_them(tmp_path):
         done = tdlab("run", spec, "--shard", f"{part}/2", "--workers", 1, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert "tdlab merge small.db small.shard-*.db" in done.stdout
+        assert "108 trials to run\n" in done.stderr  # those of the other part are not "stored"
     stores = [f"small.shard-{part}-of-2.db" for part in (1, 2)]
     shown = tdlab("status", stores[0], cwd=tmp_path)
     assert "Shard 1/2" in shown.stdout and ", 0 left" in shown.stdout
@@ -212,6 +240,7 @@ def test_the_command_line_runs_shards_and_merges_them(tmp_path):
         ["merge", "new.db"],
         ["merge", "none/new.db", *stores],
         ["merge", "small.toml", *stores],
+        ["compare", spec, "--store", stores[1]],
         ["run", spec, "--shard", "3/2"],
     ):
         assert refused(tdlab(*arguments, cwd=tmp_path)), arguments
