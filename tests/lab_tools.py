@@ -34,7 +34,7 @@ iterations = 100
 
 # A package of methods that do what methods must not do.
 HOSTILE = """
-import ctypes, os, time
+import ctypes, os, stat, sys, time
 from dataclasses import dataclass
 import numpy as np
 from tdlab.algorithms.base import Status, finish
@@ -116,6 +116,23 @@ class Exits(Base):
     def misbehave(self, *_): os._exit(3)
 
 @dataclass(frozen=True)
+class Quits(Base):
+    name = "quits"
+    def misbehave(self, *_): sys.exit(0)
+
+@dataclass(frozen=True)
+class Scribbles(Base):
+    name = "scribbles"
+    def misbehave(self, tensor, rank, rng, budget):
+        for number in range(3, 64):  # files that are not its own, its worker's socket among them
+            try:
+                if stat.S_ISSOCK(os.fstat(number).st_mode):
+                    os.write(number, b"\\0\\0\\x7f\\xffthe first bytes of a long message")
+            except OSError:
+                pass
+        return Jennrich().run(tensor, rank, rng=rng, budget=budget)
+
+@dataclass(frozen=True)
 class NotANumber(Base):
     name = "nan"
     def misbehave(self, tensor, rank, rng, budget):
@@ -126,7 +143,7 @@ _POINTS = {
     "loops": "Loops", "sleeps-in-warm-up": "Sleeps", "segfaults": "Segfaults",
     "segfaults-in-warm-up": "SegfaultsEarly", "allocates": "Allocates", "forks": "Forks",
     "prints": "Prints", "leaves-children": "LeavesChildren", "raises": "Raises", "exits": "Exits",
-    "nan": "NotANumber",
+    "nan": "NotANumber", "quits": "Quits", "scribbles": "Scribbles",
 }  # fmt: skip
 
 

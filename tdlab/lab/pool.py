@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -37,6 +39,10 @@ _MAX_START_FAILURES = 5
 # so that none waits behind another while a worker is idle.
 _SHORT_SECONDS = 0.05
 _AHEAD = 4
+# What workers say: kind -> length of the message, and the longest in bytes.
+_SIZES = {"warming": 2, "ready": 2, "done": 3, "broken": 2}
+_MAX_MESSAGE = 2**20
+_SILENT = "the worker lived on, but its connection was closed or written to by the trial"
 
 Key = TypeVar("Key")
 
@@ -161,16 +167,19 @@ class Pool(Generic[Key]):
         # Whether it has ended must be asked before its pipe is drained: in the other order its
         # last words could arrive between the two. Lateness is asked after, for a coordinator
         # that was itself asleep.
-        ended = _has_ended(worker.process.pid)
+        ended, silent = _has_ended(worker.process.pid), False
         try:
             while worker.connection.poll():
-                retire = self._hear(worker, worker.connection.recv(), finished)
+                retire = self._hear(worker, _message(worker), finished)
                 if retire:
                     waiting = self._remove(worker)
                     if waiting:
                         self._again.appendleft(waiting)
                     return
         except (EOFError, OSError):
+            # A process that dies closes its pipe before it counts as dead; one that lives on has
+            # lost its tongue, and is of no more use.
+            silent = not _ends_soon(worker.process.pid)
             ended = True
         late = time.monotonic() >= worker.deadline
         if not ended and not late:
@@ -188,7 +197,7 @@ class Pool(Generic[Key]):
             if running.deaths < _ATTEMPTS:
                 self._again.appendleft(running)
             else:
-                how = _cause_of_death(worker.process.returncode)
+                how = _SILENT if silent else _cause_of_death(worker.process.returncode)
                 finished.append((running.key, TrialResult("crashed", how)))
 
     def _hear(
@@ -238,6 +247,8 @@ class Pool(Generic[Key]):
     def _start(self) -> _Worker[Key]:
         """Start a fresh interpreter with one end of a socket pair."""
         ours, theirs = socket.socketpair()
+        # Half a message must not hold up the others: messages are short and written at once.
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 1, 0))
         variables = dict.fromkeys(THREAD_VARIABLES, "1")
         environment = {
             **os.environ,
@@ -270,6 +281,33 @@ def _deadline(job: _Job[Any]) -> float:
 
 def _start_deadline() -> float:
     return time.monotonic() + _START_SECONDS
+
+
+def _message(worker: _Worker[Any]) -> tuple[Any, ...]:
+    """The next message of a worker; `EOFError` or `OSError` if what its pipe holds is none.
+
+    A trial may close files that are not its own, or write to them.
+    """
+    data = worker.connection.recv_bytes(_MAX_MESSAGE)
+    try:
+        message = pickle.loads(data)
+        kind, size = message[0], len(message)
+        sound = _SIZES[kind] == size and (kind != "done" or isinstance(message[1], TrialResult))
+    except Exception:
+        sound = False
+    if not sound or (kind == "done" and not worker.jobs):
+        raise EOFError
+    return message
+
+
+def _ends_soon(pid: int) -> bool:
+    """Whether a worker that closed its pipe is dead, or soon will be."""
+    give_up = time.monotonic() + 0.2
+    while not _has_ended(pid):
+        if time.monotonic() >= give_up:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _has_ended(pid: int) -> bool:

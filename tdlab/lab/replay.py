@@ -153,7 +153,9 @@ def replay(trial: StoredTrial) -> Replay:
     with threadpoolctl.threadpool_limits(limits=1), _bounded_memory():
         try:
             result = run_trial(task, seen.append)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a method may call sys.exit
             kind = "memory" if isinstance(error, MemoryError) else "error"
             result = TrialResult(kind, last_line(error))
             trace = traceback.format_exc()

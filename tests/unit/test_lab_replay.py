@@ -152,6 +152,17 @@ def test_an_exception_shows_its_traceback_and_agrees(tmp_path):
     assert refused(tdlab("replay", "raises.db", f"{row[0]}:0", cwd=tmp_path))
 
 
+def test_a_method_that_leaves_python_is_an_exception_too(tmp_path):
+    environment = install_hostile(tmp_path / "packages")
+    (tmp_path / "quits.toml").write_text(SPECS[2].replace("foobi", "quits").replace("= 4", "= 3"))
+    done = tdlab("run", "quits.toml", "--workers", 1, cwd=tmp_path, env=environment)
+    assert done.returncode == 0, done.stderr
+    row = table(tmp_path / "quits.db")[0]
+    shown = tdlab("replay", "quits.db", f"{row[0]}:0", cwd=tmp_path, env=environment)
+    assert "SystemExit: 0" in shown.stdout and "agrees   bit for bit" in shown.stdout
+    assert shown.returncode == 0
+
+
 @pytest.mark.parametrize("name", ["", "abcd", "xyzw:1", "abcd:-1", "abc:1", "abcd:1.5", "0000:0"])
 def test_bad_names_are_one_line_and_status_2(folder, name):
     assert refused(tdlab("replay", "small.db", name, cwd=folder))
