@@ -17,10 +17,19 @@ from tdlab.errors import InputError, check_choice, check_real
 if TYPE_CHECKING:
     from tdlab.lab.store import Store
 
-QUANTITIES = ("risk", "gain", "recovered", "correlation", "threshold", "exponent", "null-law")
+QUANTITIES = (
+    "risk",
+    "gain",
+    "recovered",
+    "correlation",
+    "threshold",
+    "exponent",
+    "null-law",
+    "trivial-dim",
+)
 UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
 _CLAIM_KEYS = ("statement", "source", "expectation", "check")
-_CHECK_KEYS = ("text", "quantity", "where", "unit", "above", "below")
+_CHECK_KEYS = ("text", "quantity", "where", "unit", "level", "above", "below")
 _WHERE_KEYS = (
     "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
 )  # fmt: skip
@@ -43,13 +52,17 @@ class Check:
         "risk" (median risk ratio of a cell; trials that a limit stopped might have any), "gain"
         (over the null twin), "recovered" (share of trials that recover everything), "correlation"
         (mean squared one with a component larger than the others), "threshold" (r* in ``unit``),
-        "exponent" (of r* in d), or "null-law" (q of (1 - r/r_id)^q, fitted to the nulls).
+        "exponent" (of r* in d), "null-law" (q of (1 - r/r_id)^q, fitted to the nulls), or
+        "trivial-dim" (the dimension at which by that law a failing learner of r = d^(3/2) units
+        leaves ``level`` of the variance).
     where : tuple of (str, value)
         Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to and
         ld_from <= r/d^(k/2) <= ld_to, to half a rank. Of a threshold only problem, method, dim and
         n; of an exponent those without dim.
     unit : str
         Of a threshold.
+    level : float or None
+        Of "trivial-dim", in (0, 1).
     above, below : float or None
         Bounds on the interval.
     """
@@ -58,6 +71,7 @@ class Check:
     quantity: str
     where: tuple[tuple[str, Any], ...]
     unit: str
+    level: float | None
     above: float | None
     below: float | None
 
@@ -136,9 +150,19 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
     if not bounds:
         raise InputError(f"{what}: got no bound, wanted above, below or both")
     unit = check_choice(f"{what}.unit", table.get("unit", "1"), UNITS)
-    text = _text(f"{what}.text", table.get("text", ""))
+    level = table.get("level")
+    if (level is not None) != (quantity == "trivial-dim"):
+        raise InputError(f"{what}.level: got {level!r} with {quantity!r}, wanted it of trivial-dim")
+    if level is not None and not 0.0 < check_real(f"{what}.level", level, 0.0) < 1.0:
+        raise InputError(f"{what}.level: got {level!r}, wanted a number in (0, 1)")
     return Check(
-        text, quantity, tuple(sorted(where.items())), unit, bounds.get("above"), bounds.get("below")
+        text=_text(f"{what}.text", table.get("text", "")),
+        quantity=quantity,
+        where=tuple(sorted(where.items())),
+        unit=unit,
+        level=level,
+        above=bounds.get("above"),
+        below=bounds.get("below"),
     )
 
 
@@ -154,7 +178,7 @@ def judge(claim: Claim, store: Store) -> list[Verdict]:
 
     verdicts = []
     for check in claim.checks:
-        intervals = tuple(measured(check.quantity, dict(check.where), check.unit, store))
+        intervals = tuple(measured(check, store))
         verdicts.append(Verdict(check, _status(check, intervals), intervals))
     return verdicts
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tdlab.theory import r_id, r_ld
 
 if TYPE_CHECKING:
+    from tdlab.lab.claims import Check
     from tdlab.lab.store import CellCounts, Store
 
 # The extremes of five values hold the median with less than 95%.
@@ -16,20 +17,21 @@ _FEWEST = 6
 Interval = tuple[str, float, float, float]
 
 
-def measured(
-    quantity: str, where: Mapping[str, Any], unit: str, store: Store
-) -> Iterator[Interval]:
-    """(where, value, low, high) of each cell, curve or fit that the filter selects."""
+def measured(check: Check, store: Store) -> Iterator[Interval]:
+    """(where, value, low, high) of each cell, curve or fit that the filter of a check selects."""
+    quantity, where = check.quantity, dict(check.where)
     if quantity == "exponent":
         yield from _exponents(where, store)
     elif quantity == "threshold":
-        yield from _thresholds(where, unit, store)
+        yield from _thresholds(where, check.unit, store)
     elif quantity == "recovered":
         yield from _recovered(where, store)
     elif quantity == "correlation":
         yield from _correlations(where, store)
     elif quantity == "null-law":
         yield from _null_law(where, store)
+    elif check.level is not None:
+        yield from _trivial_dims(where, check.level, store)
     else:
         yield from _risks(where, store, over_null=quantity == "gain")
 
@@ -208,3 +210,17 @@ def _null_law(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
         fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points])
         if fit is not None:
             yield f"{problem}, {method}", fit.power, fit.low, fit.high
+
+
+def _trivial_dims(where: Mapping[str, Any], level: float, store: Store) -> Iterator[Interval]:
+    """By the null law: the interval is that of its power, and holds if one power does so far."""
+    from tdlab.stats.null_law import dimension_that_looks_trivial
+
+    # r_id is that of order 3 there.
+    cubic = {cell.problem.removesuffix("/null") for cell in store.counts() if cell.order == 3}
+    for name, *powers in _null_law(where, store):
+        if name.rsplit(", ", 1)[0] not in cubic:
+            continue
+        # A larger power compresses more: the dimension grows with it.
+        middle, low, high = (dimension_that_looks_trivial(power, level) for power in powers)
+        yield name, middle, low, high

@@ -1,7 +1,7 @@
 """All figures of a store: a phase diagram a problem, risks against width, samples and options.
 
 Problems with one larger component have correlations with it in place of these, and thresholds;
-controls that move the weights have what that costs.
+controls that move the weights have what that costs; problems of a few points share one figure.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tdlab.view import correlation, moves, phase, risk, samples, scaling, style, sweep
+from tdlab.view import correlation, ensembles, moves, phase, risk, samples, scaling, style, sweep
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
 
+# Two points a dimension are no curve.
+_FEW = 2
 # Fewer values of an option are variants of a method, not an axis.
 _SWEEP = 3
 
@@ -49,6 +51,9 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
     estimated = correlations(store)
     boosted = {cell.problem for cell in counts if (cell.cell, cell.method) in estimated}
     swept = _swept(store, [cell for cell in counts if cell.problem not in boosted], ratios)
+    aside = _aside(store, [cell for cell in counts if cell.problem not in boosted])
+    together = [_place(cell, ratios) for cell in counts if cell.problem in aside]
+    counts = [cell for cell in counts if cell.problem not in aside]
     sizes = _sizes(store)
     moved = [
         (cell, sizes[cell.id], tuple(ratios[cell.cell, cell.method]))
@@ -90,6 +95,8 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
             if found:
                 degree = _degree(store, problem)
                 paths += samples.draw(problem, found, degree, folder, names[problem])
+        if together:
+            paths += ensembles.draw(together, folder, "ensembles")
         if moved:
             paths += moves.draw(moved, folder, "moves")
         for (problem, option), cells in swept.items():
@@ -97,6 +104,41 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
             name = f"sweep-{option}-{names[problem]}"
             paths += sweep.draw(problem, option, drawn, folder, name)
     return paths
+
+
+def _aside(store: Store, counts: Iterable[CellCounts]) -> set[str]:
+    """Problems of two points a dimension at most, without a null or controls, if there are two."""
+    points: dict[str, dict[int, set[tuple[int, int | None]]]] = {}
+    nulls: set[str] = set()
+    identities = store.identities()
+    for cell in counts:
+        if cell.null:
+            nulls.add(cell.problem.removesuffix("/null"))
+        else:
+            here = points.setdefault(cell.problem, {}).setdefault(cell.dim, set())
+            here.add((cell.rank, cell.n))
+            method = identities[cell.id][1]["method"]
+            if method.get("learner") and cell.n is None:
+                nulls.add(cell.problem)
+    few = {
+        problem
+        for problem, dims in points.items()
+        if problem not in nulls and all(len(places) <= _FEW for places in dims.values())
+    }
+    return few if len(few) > 1 else set()
+
+
+def _place(cell: CellCounts, ratios: dict[tuple[str, str], list[float]]) -> ensembles.Place:
+    return ensembles.Place(
+        problem=cell.problem,
+        method=cell.method,
+        dim=cell.dim,
+        rank=cell.rank,
+        n=cell.n,
+        ratios=tuple(ratios.get((cell.cell, cell.method), ())),
+        recovered=cell.prefix["recovered"],
+        ended=cell.prefix["recovered"] + cell.prefix["failed"],
+    )
 
 
 def _sizes(store: Store) -> dict[int, float]:

@@ -270,3 +270,62 @@ name = "linear"
     assert {"samples-x-3-sphere.png", "samples-phase-x-3-sphere-d4.svg"} <= names
     rows = (tmp_path / "samples-x-3-sphere.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 4 * 3 * 2
+
+
+def test_where_failing_would_look_trivial(store):
+    check = """
+[[claim.check]]
+text = "half of it"
+quantity = "trivial-dim"
+level = 0.5
+above = 20
+[[claim.check]]
+text = "nine tenths"
+quantity = "trivial-dim"
+level = 0.9
+above = 20
+[[claim.check]]
+text = "the power"
+quantity = "null-law"
+above = 1.0
+"""
+    text = SPEC.replace("[profile.full]", check + "[profile.full]", 1)
+    half, most, law = judge(parse_spec(text).claim, store)[-3:]
+    (_, power, low, high), (_, middle, first, last) = law.worst, half.worst
+    assert (middle, first, last) == tuple(
+        dimension_that_looks_trivial(q, 0.5) for q in (power, low, high)
+    )
+    assert first <= middle <= last < most.worst[1] and most.status == "holds"
+    for old, new in (("level = 0.5\n", ""), ("level = 0.5", "level = 1.0")):
+        with pytest.raises(InputError, match=r"check\[7\].level"):
+            parse_spec(text.replace(old, new, 1))
+    with pytest.raises(InputError, match="trivial-dim"):
+        parse_spec(SPEC.replace("above = 0.5", "above = 0.5\nlevel = 0.5", 1))
+
+
+def test_problems_of_a_few_points_share_a_figure(tmp_path):
+    from tdlab.view.figures import plot_store
+
+    text = "trials = 2\n" + "".join(
+        f"""
+[[problem]]
+activation = "He3"
+ensemble = "{name}"
+dims = [4, 6]
+ranks = {ranks}
+"""
+        for name, ranks in (("sphere", [3, 5]), ("low-coherence", [4]), ("hypercube", [2, 3, 4]))
+    )
+    text += '[[method]]\nname = "jennrich"\n[[method]]\nname = "power"\n'
+    store = tdlab.run(parse_spec(text), store=tmp_path / "e.db", workers=1)
+    names = {path.name for path in plot_store(store, tmp_path)}
+    assert {"ensembles.png", "phase-He3-hypercube.png", "risk-He3-hypercube.png"} <= names
+    assert not any("sphere" in name or "coherence" in name for name in names)
+    rows = [line.split(",") for line in (tmp_path / "ensembles.csv").read_text().splitlines()]
+    assert len(rows) == 1 + 2 * (2 * 2 + 2 * 1)
+    at = {name: place for place, name in enumerate(rows[0])}
+    for row in rows[1:]:
+        exact = row[at["method"]] == "jennrich" and int(row[at["rank"]]) <= int(row[at["dim"]])
+        if exact:
+            assert row[at["recovered"]] == row[at["ended"]] == "2"
+            assert float(row[at["median"]]) < 1e-9
