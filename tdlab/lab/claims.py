@@ -28,6 +28,8 @@ QUANTITIES = (
     "trivial-dim",
 )
 UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
+# One interval on the wrong side is enough to fail; all on the right one are needed to hold.
+_SEVERITY = ("fails", "undecided", "holds")
 _CLAIM_KEYS = ("statement", "source", "expectation", "check")
 _CHECK_KEYS = ("text", "quantity", "where", "unit", "level", "above", "below")
 _WHERE_KEYS = (
@@ -111,12 +113,17 @@ class Verdict:
 
     @property
     def worst(self) -> tuple[str, float, float, float] | None:
-        """The interval that decides: the nearest to the wrong side of the bounds."""
-        if not self.intervals:
-            return None
-        if self.check.above is not None:
-            return min(self.intervals, key=lambda one: one[2])
-        return max(self.intervals, key=lambda one: one[3])
+        """The interval that decides: of those with the worst verdict, the one nearest to the wrong
+        side of either bound or furthest beyond it."""
+        above, below = self.check.above, self.check.below
+
+        def key(one: tuple[str, float, float, float]) -> tuple[int, float]:
+            _, _, low, high = one
+            sides = [] if above is None else [low - above]
+            margin = min(sides if below is None else [*sides, below - high])
+            return _SEVERITY.index(_side(self.check, low, high)), margin
+
+        return min(self.intervals, key=key, default=None)
 
 
 def parse_claim(what: str, table: Any) -> Claim:
@@ -183,19 +190,15 @@ def judge(claim: Claim, store: Store) -> list[Verdict]:
     return verdicts
 
 
+def _side(check: Check, low: float, high: float) -> str:
+    """Where one interval lies."""
+    above, below = check.above, check.below
+    if (above is not None and high <= above) or (below is not None and low >= below):
+        return "fails"
+    right = (above is None or low > above) and (below is None or high < below)
+    return "holds" if right else "undecided"
+
+
 def _status(check: Check, intervals: tuple[tuple[str, float, float, float], ...]) -> str:
-    if not intervals:
-        return "no data"
-    status = "holds"
-    for _, _, low, high in intervals:
-        right = (check.above is None or low > check.above) and (
-            check.below is None or high < check.below
-        )
-        wrong = (check.above is not None and high <= check.above) or (
-            check.below is not None and low >= check.below
-        )
-        if wrong:
-            return "fails"
-        if not right:
-            status = "undecided"
-    return status
+    found = {_side(check, low, high) for _, _, low, high in intervals}
+    return min(found, key=_SEVERITY.index, default="no data")

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from tdlab.lab.claims import Check
     from tdlab.lab.store import CellCounts, Store
 
-# The extremes of five values hold the median with less than 95%.
-_FEWEST = 6
+# A gain is of two medians, each of them held with this: then both are with 95%.
+_BOTH = 0.975
 Interval = tuple[str, float, float, float]
 
 
@@ -103,7 +103,9 @@ def _correlations(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
         yield _name(cell), mean_interval(values)[0], low, high
 
 
-def _median_risk(cell: CellCounts, values: list[float]) -> tuple[float, float, float]:
+def _median_risk(
+    cell: CellCounts, values: list[float], level: float = 0.95
+) -> tuple[float, float, float]:
     """Median of the trials that ended, and the interval of all: others might have any risk."""
     from tdlab.lab.store import CENSORED
     from tdlab.stats.binomial import median_interval
@@ -111,10 +113,11 @@ def _median_risk(cell: CellCounts, values: list[float]) -> tuple[float, float, f
     censored = sum(cell.outcomes[outcome] for outcome in CENSORED)
     if not values:
         return math.nan, -math.inf, math.inf
-    if len(values) + censored < _FEWEST:
+    # The extremes of n values miss the median with probability 2^(1 - n): at 95% it takes six.
+    if 2.0 ** (1 - len(values) - censored) > 1.0 - level:
         return median_interval(values)[0], -math.inf, math.inf
-    low = median_interval(values + [0.0] * censored)[1]
-    high = median_interval(values + [math.inf] * censored)[2]
+    low = median_interval(values + [0.0] * censored, level)[1]
+    high = median_interval(values + [math.inf] * censored, level)[2]
     return median_interval(values)[0], low, high
 
 
@@ -133,21 +136,20 @@ def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterat
         stopped = any(cell.outcomes[outcome] for outcome in CENSORED)
         if not (values or stopped) or not _selected(cell, where):
             continue
-        middle, low, high = _median_risk(cell, values)
         if not over_null:
-            yield _name(cell), middle, low, high
+            yield _name(cell), *_median_risk(cell, values)
             continue
+        middle, low, high = _median_risk(cell, values, _BOTH)
         twin = nulls.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
         beside = [] if twin is None else ratios.get((twin.cell, twin.method), [])
         if twin is None or not beside:
             continue
-        null_middle, null_low, null_high = _median_risk(twin, beside)
+        null_middle, null_low, null_high = _median_risk(twin, beside, _BOTH)
         if null_middle <= 0.0:
             continue
         if not math.isfinite(low + high) or null_low <= 0.0:
             yield _name(cell), 1 - middle / null_middle, -math.inf, math.inf
             continue
-        # Both intervals at once: at least 90% for the ratio of the two medians.
         yield _name(cell), 1 - middle / null_middle, 1 - high / null_low, 1 - low / null_high
 
 
@@ -173,7 +175,8 @@ def _thresholds(where: Mapping[str, Any], unit: str, store: Store) -> Iterator[I
     for row in threshold_rows(store.counts()):
         if any(row[key] != value for key, value in where.items() if key in row):
             continue
-        if row["low"] is None and row["high"] is None:
+        # Out of the method's range there is no threshold; a scan too small for one is undecided.
+        if row["status"] == "unsupported":
             continue
         d, k = row["dim"], order[row["problem"]]
         scale = {"1": 1.0, "d": d, "d^1.5": d**1.5, "d^(k/2)": d ** (k / 2), "r_id": r_id(d, k)}
@@ -190,8 +193,11 @@ def _exponents(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
     for row in exponent_rows(store.counts()):
         if any(row[key] != value for key, value in where.items() if key in row):
             continue
-        if row["exponent"] is not None and row["low"] is not None and row["high"] is not None:
-            yield f"{row['problem']}, {row['method']}", row["exponent"], row["low"], row["high"]
+        # A curve whose fit is refused says nothing, and a check on all curves must not hold of it.
+        value = math.nan if row["exponent"] is None else row["exponent"]
+        low = -math.inf if row["low"] is None else row["low"]
+        high = math.inf if row["high"] is None else row["high"]
+        yield f"{row['problem']}, {row['method']}", value, low, high
 
 
 def _null_law(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:

@@ -11,14 +11,14 @@ import pytest
 import tdlab
 from tdlab import InputError
 from tdlab.lab.bundled import experiments
-from tdlab.lab.claims import judge
+from tdlab.lab.claims import Check, Verdict, judge
 from tdlab.lab.spec import parse_spec, read_spec
 from tdlab.stats import dimension_that_looks_trivial, fit_null_law
 
 SPEC = """
 name = "small"
 seed = 1
-trials = 6
+trials = 7
 
 [claim]
 statement = "jennrich recovers up to d"
@@ -55,7 +55,7 @@ where = { dim = 99 }
 above = 0.0
 
 [profile.full]
-trials = 7
+trials = 8
 ranks = [3]
 
 [[problem]]
@@ -88,7 +88,7 @@ def test_checks_hold_fail_or_have_no_data(store):
 
 
 def test_too_few_trials_are_undecided(tmp_path):
-    text = SPEC.replace("trials = 6", "trials = 4", 1)
+    text = SPEC.replace("trials = 7", "trials = 4", 1)
     store = tdlab.run(parse_spec(text), store=tmp_path / "few.db", workers=1)
     verdicts = judge(parse_spec(text).claim, store)
     assert [v.status for v in verdicts[1:5]] == ["undecided"] * 4
@@ -122,12 +122,50 @@ def test_thresholds_and_exponents_are_those_of_the_store(store):
     assert verdict.worst[2] == pytest.approx(row["low"] / 6) and verdict.worst[3] == math.inf
 
 
+def test_curves_without_a_fit_keep_a_check_undecided(store, tmp_path):
+    # Two dimensions: an exponent of lm is refused, and nothing may be said of all curves.
+    text = SPEC.replace("dims = [6]", "dims = [6, 7]").replace("null = true\n\n[[m", "\n[[m")
+    text = text.replace('quantity = "recovered"\nabove', 'quantity = "exponent"\nabove')
+    two = tdlab.run(parse_spec(text), store=tmp_path / "two.db", workers=1)
+    verdict = judge(parse_spec(text).claim, two)[0]
+    assert verdict.status == "undecided" and verdict.worst[2:] == (-math.inf, math.inf)
+    # One trial a rank tells no side of one half: there is no bound on the threshold at all.
+    text = SPEC.replace("trials = 7", "trials = 1", 1)
+    text = text.replace('quantity = "recovered"\nabove', 'quantity = "threshold"\nabove')
+    few = tdlab.run(parse_spec(text), store=tmp_path / "one.db", workers=1)
+    assert few.thresholds()["status"].tolist() == ["too-few-trials"]
+    verdict = judge(parse_spec(text).claim, few)[0]
+    assert verdict.status == "undecided" and verdict.worst[2:] == (0.0, math.inf)
+
+
+def test_the_interval_printed_is_the_one_that_decides():
+    check = Check("both", "risk", (), "1", 0.3, 0.5)
+
+    def worst(*intervals):
+        found = tuple((str(i), low, low, high) for i, (low, high) in enumerate(intervals))
+        return Verdict(check, "", found).worst
+
+    assert worst((0.35, 0.4), (0.38, 0.49))[0] == "1", "nearest to either bound"
+    assert worst((0.35, 0.6), (0.31, 0.4))[0] == "0", "undecided before one that holds"
+    assert worst((-math.inf, math.inf), (0.1, 0.2), (0.35, 0.4))[0] == "1", "the one that fails"
+    assert worst() is None
+
+
+def test_a_gain_holds_both_medians_with_95_percent(store):
+    from tdlab.lab.measures import _median_risk
+
+    cell = store.counts()[0]
+    seven = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
+    assert _median_risk(cell, seven[:6], 0.975)[1:] == (-math.inf, math.inf)
+    assert _median_risk(cell, seven, 0.975)[1:] == (0.1, 0.7)
+
+
 def test_thresholds_of_other_events(store):
     null, trivial = (store.thresholds(event=e) for e in ("beats-null", "beats-trivial"))
     assert list(trivial.columns) == list(store.thresholds().columns)
     # lm recovers every teacher here, and even on its null explains some of the variance.
     assert (trivial["low"] >= 3).all() or (trivial["status"] == "beyond-range").all()
-    assert null["trials"].tolist() == trivial["trials"].tolist() == [12]
+    assert null["trials"].tolist() == trivial["trials"].tolist() == [14]
     with pytest.raises(InputError, match="event: got 'wins'"):
         store.thresholds(event="wins")
 
@@ -147,8 +185,8 @@ def test_beating_the_null_is_paired_by_index(store):
 
 def test_profiles_replace_what_they_name():
     quick, full = parse_spec(SPEC), parse_spec(SPEC, profile="full")
-    assert {cell.rank for cell in quick.cells} == {3, 5} and quick.trials == 6
-    assert {cell.rank for cell in full.cells} == {3} and full.trials == 7
+    assert {cell.rank for cell in quick.cells} == {3, 5} and quick.trials == 7
+    assert {cell.rank for cell in full.cells} == {3} and full.trials == 8
     shared = {cell.digest for cell in quick.cells} & {cell.digest for cell in full.cells}
     assert len(shared) == len(full.cells), "cells are the same cells in every profile"
     assert quick.digest != full.digest
@@ -246,7 +284,7 @@ def test_figures_of_sweeps_and_samples(tmp_path):
         f'\n[[method]]\nname = "lm"\nrestarts = 2\niterations = 60\nwidth = {w}\n'
         for w in (1.0, 1.5)
     )
-    sweep = sweep.replace("trials = 6", "trials = 2", 1)
+    sweep = sweep.replace("trials = 7", "trials = 2", 1)
     store = tdlab.run(parse_spec(sweep), store=tmp_path / "w.db", workers=1)
     names = {path.name for path in plot_store(store, tmp_path)}
     assert {"sweep-width-He3-sphere.png", "sweep-width-He3-sphere.csv"} <= names
