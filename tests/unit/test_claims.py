@@ -139,7 +139,7 @@ def test_curves_without_a_fit_keep_a_check_undecided(store, tmp_path):
 
 
 def test_the_interval_printed_is_the_one_that_decides():
-    check = Check("both", "risk", (), "1", 0.3, 0.5)
+    check = Check("both", "risk", (), unit="1", level=None, above=0.3, below=0.5)
 
     def worst(*intervals):
         found = tuple((str(i), low, low, high) for i, (low, high) in enumerate(intervals))
