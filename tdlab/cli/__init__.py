@@ -18,7 +18,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit."""
     signals.listen()
     _open_streams()
-    sys.exit(invoke(arguments))
+    status = invoke(arguments)
+    signals.ignore()
+    sys.exit(status)
 
 
 def invoke(arguments: list[str] | None = None) -> int:
@@ -48,7 +50,7 @@ def invoke(arguments: list[str] | None = None) -> int:
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _refuse(f"output: {error.strerror or error}")
-    except (KeyboardInterrupt, click.Abort) as error:
+    except click.Abort as error:
         _tell(str(error) or "interrupted")
         return signals.INTERRUPTED
     return 0

@@ -23,6 +23,12 @@ def listen() -> None:
         signal.signal(number, _end)
 
 
+def ignore() -> None:
+    """The command is over and its status known: a signal on the way out does not change it."""
+    for number in _heeded():
+        signal.signal(number, signal.SIG_IGN)
+
+
 @contextmanager
 def tidily() -> Iterator[None]:
     """Raise KeyboardInterrupt inside instead, so that drafts are removed."""

@@ -36,6 +36,13 @@ class _Verbs(click.Group):
             return None
         return import_module(f"tdlab.cli.{cmd_name}").command
 
+    def invoke(self, ctx: click.Context) -> None:
+        try:
+            super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            # click would write a line of its own, to a terminal that may be gone, and drop ours.
+            raise click.Abort(str(error)) from None
+
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(tdlab.__version__, prog_name="tdlab")

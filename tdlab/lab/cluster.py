@@ -90,8 +90,22 @@ def connected(address: str) -> Iterator[Client]:
 
 
 def hosts(client: Client) -> list[dict[str, Any]]:
-    """Provenance of the workers that are there, each kind of machine and software once."""
-    found: Any = client.run(provenance)
+    """Provenance of the workers that are there, each kind of machine and software once.
+
+    Raises
+    ------
+    InputError
+        If tdlab does not load on one of them.
+    """
+    found: Any = client.run(provenance, on_error="return")
+    for address, facts in list(found.items()):
+        if isinstance(facts, OSError):
+            del found[address]  # lost meanwhile: no matter of ours
+        elif isinstance(facts, Exception):
+            raise InputError(
+                f"workers: got {last_line(facts)} on {address}, wanted tdlab {tdlab.__version__} "
+                "installed there as here"
+            )
     return [json.loads(text) for text in sorted({json.dumps(each) for each in found.values()})]
 
 

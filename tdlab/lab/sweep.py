@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -121,8 +121,11 @@ def run(
         torch_array(np.zeros(1), device)  # refuses what is not there before anything is written
 
     # Signals first: from here on one of them ends the run between two commits.
-    with _signals() as received, _cluster(scheduler) as client, StoreWriter(path) as writer:
-        others = hosts(client) if client else ()
+    with (
+        _signals() as received,
+        _cluster(scheduler) as (client, others),
+        StoreWriter(path) as writer,
+    ):
         workers = slots(client) if client else workers
         ids = writer.begin(spec, workers, device, shard, others)
         flags = writer.stored(ids, spec.trials)
@@ -155,13 +158,13 @@ def default_store(spec: ScanSpec, shard: Shard | None = None) -> Path:
 
 
 @contextmanager
-def _cluster(scheduler: str | None) -> Iterator[Client | None]:
-    """A client, or None for this machine."""
+def _cluster(scheduler: str | None) -> Iterator[tuple[Client | None, list[dict[str, Any]]]]:
+    """A client and what its workers are, or None for this machine."""
     if scheduler is None:
-        yield None
+        yield None, []
     else:
         with connected(scheduler) as client:
-            yield client
+            yield client, hosts(client)
 
 
 def _run_agenda(

@@ -317,6 +317,24 @@ def test_another_version_on_the_workers_is_refused(cluster):
             future.result(timeout=60)
 
 
+def test_workers_without_tdlab_are_refused(folder, tmp_path):
+    from distributed import Client
+
+    (tmp_path / "bare").mkdir()
+    # Where Python starts with this, tdlab is not installed.
+    (tmp_path / "bare" / "sitecustomize.py").write_text("import sys\nsys.modules['tdlab'] = None\n")
+    bare = {**os.environ, "PYTHONPATH": str(tmp_path / "bare")}
+    with (
+        scheduler(folder) as (address, _),
+        worker(address, folder, "--no-nanny", env=bare),
+        Client(address, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(1, timeout=60)
+        done = dask(folder / "small.toml", tmp_path / "no.db", address)
+    assert refused(done), done.stderr
+    assert "wanted tdlab" in done.stderr and not (tmp_path / "no.db").exists()
+
+
 def test_bad_schedulers_are_one_line_and_status_2(folder, tmp_path):
     spec = folder / "small.toml"
     assert refused(dask(spec, tmp_path / "no.db", f"tcp://127.0.0.1:{free_port()}"))

@@ -1,5 +1,6 @@
 """Stop signals at any moment of a command mean status 130 and one line; time limits mean 0."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,6 +30,51 @@ def spec(tmp_path):
     path = tmp_path / "small.toml"
     path.write_text(SMALL.replace("trials = 6", "trials = 400"))
     return path
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["terminal", "no terminal"])
+def test_a_stopped_run_says_what_is_kept_even_if_nobody_is_left(spec, tmp_path, gone):
+    leader, terminal = os.openpty()
+    with open(tmp_path / "out.txt", "w") as output:
+        running = subprocess.Popen(
+            tdlab_command("run", spec, "--store", tmp_path / "s.db", "--workers", 1),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=terminal,
+            preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (1, 2, 15)],
+        )
+    os.close(terminal)
+    shown = b""
+    while b" now " not in shown:  # a trial runs
+        shown += os.read(leader, 4096)
+    if gone:
+        os.close(leader)
+    running.send_signal(signal.SIGHUP)
+    if not gone:
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while more := os.read(leader, 4096):
+                shown += more
+        os.close(leader)
+    assert running.wait(timeout=60) == 130
+    kept = len(table(tmp_path / "s.db"))
+    if not gone:
+        lines = [line for line in shown.decode().splitlines() if line.startswith("tdlab: ")]
+        assert len(lines) == 1 and f"s.db keeps the {kept} trials of this run" in lines[0]
+
+
+def test_a_signal_on_the_way_out_does_not_change_the_status():
+    lines = (
+        "import atexit, os, signal",
+        "from tdlab.cli import main",
+        # What is registered first runs last: after all that the command's libraries registered.
+        "atexit.register(lambda: [os.kill(os.getpid(), each) for each in (1, 2, 15)])",
+        "[signal.signal(each, signal.SIG_DFL) for each in (1, 2, 15)]",
+        "main(['list', 'ensembles'])",
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 0 and ended.stderr == "" and "isotropic" in ended.stdout
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
