@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tdlab.lab.cgroup import headroom
+
 _PACKAGES = ("tdlab", "numpy", "scipy", "numba", "tensorly", "cvxpy")
 _NETWORK_FILE_SYSTEMS = (
     "nfs", "cifs", "smb", "afs", "9p", "lustre", "gpfs", "beegfs", "ceph", "glusterfs", "panfs",
@@ -27,7 +29,7 @@ def cpu_count() -> int:
 
 
 def available_memory() -> int:
-    """Bytes that can be allocated without swapping, within the control group's limit."""
+    """Bytes that can be allocated without swapping, within the control groups' limits."""
     free = _DEFAULT_MEMORY
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
@@ -36,14 +38,7 @@ def available_memory() -> int:
     except OSError:
         pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
         free = pages * size // 2
-    try:
-        group = Path("/sys/fs/cgroup")
-        limit = (group / "memory.max").read_text().strip()
-        if limit != "max":
-            free = min(free, int(limit) - int((group / "memory.current").read_text()))
-    except (OSError, ValueError):
-        pass
-    return max(free, _MIB)
+    return int(max(min(free, headroom()), _MIB))
 
 
 def worker_memory(workers: int) -> int:
