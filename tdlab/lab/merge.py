@@ -20,7 +20,7 @@ from typing import Any
 from tdlab.errors import InputError
 from tdlab.lab.machine import provenance
 from tdlab.lab.store import DIGEST_CHARACTERS, Store, explained, open_store
-from tdlab.lab.writer import draft_of, locked, make_tables
+from tdlab.lab.writer import draft_of, followed, locked, make_tables
 
 _FACTS = ("outcome", "recovered", "residual", "risk_ratio")
 
@@ -51,7 +51,7 @@ def merge(out: str | Path, stores: Sequence[str | Path]) -> Store:
     >>> import tdlab
     >>> tdlab.merge("all.db", ["scan.shard-1-of-2.db", "scan.shard-2-of-2.db"])  # doctest: +SKIP
     """
-    out = Path(out)
+    out = followed(Path(out))
     paths = [Path(path) for path in stores]
     if not paths:
         raise InputError("stores: got none, wanted at least one to merge")

@@ -95,7 +95,7 @@ class StoreWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self.path = path = followed(path)
         self._run = 0
         self._lock = _take_lock(path)
         try:
@@ -309,6 +309,11 @@ class _Lock:
         with contextlib.suppress(OSError):
             os.unlink(self._path)
         os.close(self._descriptor)
+
+
+def followed(path: Path) -> Path:
+    """The store itself where a symbolic link stands for it, so that both have one lock."""
+    return path.resolve() if path.is_symlink() and path.exists() else path
 
 
 @contextmanager

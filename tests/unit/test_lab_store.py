@@ -13,6 +13,7 @@ import pytest
 
 from tdlab.errors import InputError
 from tdlab.lab.export import write_csv, write_file
+from tdlab.lab.merge import merge
 from tdlab.lab.spec import parse_spec
 from tdlab.lab.store import COLUMNS, open_store
 from tdlab.lab.trial import TrialResult
@@ -110,6 +111,20 @@ def test_a_second_writer_is_refused_and_the_lock_is_given_back(filled):
     with StoreWriter(filled), pytest.raises(InputError, match="in use"):
         StoreWriter(filled)
     StoreWriter(filled).close()
+
+
+def test_a_link_to_a_store_has_its_lock(filled, spec, tmp_path):
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(filled)
+    with StoreWriter(filled), pytest.raises(InputError, match="in use"):
+        StoreWriter(link)
+    with StoreWriter(link), pytest.raises(InputError, match="in use"):
+        merge(filled, [filled])
+    before = list(open_store(filled).rows())
+    merge(link, [filled]).close()
+    assert link.is_symlink() and list(open_store(filled).rows()) == before
+    assert [path.name for path in link.parent.iterdir()] == ["link.db"]
 
 
 def test_reading_while_writing(filled, spec):
