@@ -220,7 +220,9 @@ def finish(
     """
     order, dim = tensor.order, tensor.dim
     rows = np.empty((0, dim)) if components is None else np.asarray(components, dtype=np.float64)
+    shown = len(rows)
     rows = rows[np.isfinite(rows).all(axis=1)]
+    lost = shown - len(rows)
     norms = np.linalg.norm(rows, axis=1)
     rows = rows[norms > 0] / norms[norms > 0, None]
     if weights is None or len(weights) != len(rows):
@@ -256,6 +258,9 @@ def finish(
             f"Stopped at residual {residual:.2g} with components that nearly cancel each other. "
             f"{message}"
         )
+    elif lost and status in (Status.STAGNATED, Status.CONVERGED):
+        status = Status.BREAKDOWN
+        message = f"{lost} of {shown} components were not finite and were left out. {message}"
     return Decomposition(
         components=rows,
         weights=weights,

@@ -80,10 +80,12 @@ def _say_rest(found: Comparison) -> None:
 
 def _origin(runs: list[dict[str, Any]]) -> str:
     """What made a store: different machines and libraries explain different times."""
+    from tdlab.cli.tables import short_commit
+
     if not runs:
         return "no runs"
     record = runs[-1]["provenance"]
-    commit = f" ({record['commit'][:10]})" if record.get("commit") else ""
+    commit = short_commit(record["commit"])
     return f"tdlab {record['versions']['tdlab']}{commit}, {record['blas']}, {record['host']}"
 
 

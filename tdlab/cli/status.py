@@ -14,7 +14,13 @@ def command(store: Path) -> None:
 
     Works read-only, also while a run writes the store.
     """
-    from tdlab.cli.tables import duration, exponent_table, text_table, threshold_table
+    from tdlab.cli.tables import (
+        duration,
+        exponent_table,
+        short_commit,
+        text_table,
+        threshold_table,
+    )
     from tdlab.lab.shard import lone_shard
     from tdlab.lab.store import open_store
     from tdlab.lab.trial import OUTCOMES
@@ -38,7 +44,7 @@ def command(store: Path) -> None:
         )
         for each in record.get("hosts") or [record]:
             versions = each["versions"]
-            commit = f" ({each['commit'][:12]})" if each.get("commit") else ""
+            commit = short_commit(each["commit"])
             click.echo(
                 f"on {each['host']}, {each.get('cpu', each['machine'])}: tdlab {versions['tdlab']}"
                 f"{commit}, python {versions['python']}, numpy {versions['numpy']}, {each['blas']}"

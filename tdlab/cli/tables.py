@@ -23,6 +23,15 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def short_commit(commit: str | None) -> str:
+    """A commit in parentheses, with the plus of changed files; empty for an installed tdlab.
+
+    >>> short_commit("0123456789abcdef+"), short_commit(None)
+    (' (0123456789+)', '')
+    """
+    return f" ({commit[:10]}{'+' * commit.endswith('+')})" if commit else ""
+
+
 def text_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Columns as wide as their widest entry, numbers to the right.
 

@@ -34,7 +34,7 @@ EXPECTED = {
     "exits": ("crashed", "status 3"),
     "quits": ("error", "SystemExit: 0"),
     "scribbles": ("crashed", "connection"),
-    "nan": ("failed", "stagnated"),
+    "nan": ("failed", "breakdown: 3 of 3 components were not finite"),
 }
 
 
