@@ -13,6 +13,7 @@ from tdlab.algorithms._noise import residual_under, settle
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
+from tdlab.streams import DECOMPOSITION, own_stream
 from tdlab.tensors import DenseTensor, FactoredTensor, Flattening4, SymmetricTensor
 
 # Squares and sixth powers of what is computed with stay within double precision.
@@ -82,7 +83,7 @@ def decompose(
         raise InputError(f"options: got {sorted(options)} beside a method object, wanted none")
     level = 0.0 if noise is None else check_real("noise", noise, 0.0)
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
-    generator = np.random.default_rng(rng)
+    generator = own_stream(rng, DECOMPOSITION)
     _kernels.warm_up()
     if rank is None:
         rank = _told_rank(tensor, noise, generator, limit)

@@ -50,7 +50,7 @@ class LevenbergMarquardt:
             check_integer(f"method 'lm', option '{option}'", getattr(self, option), 1)
 
     def reach(self, dim: int, order: int) -> int:
-        """Rank that was recovered in every trial of iid components, d = 10 to 40: 1.5 dim."""
+        """1.5 dim: 89 of 91 trials of iid components recovered at d = 10 to 30, r up to 3.2 dim."""
         return max(dim, int(1.5 * dim)) if dim >= 10 else max(dim - 1, 1)
 
     def limit(self, dim: int, order: int) -> None:

@@ -35,6 +35,7 @@ from tdlab.algorithms.front import PLAIN_NORM, checked_norm, decompose, scaled
 from tdlab.algorithms.koszul_young import koszul_flattening
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import check_integer, check_real
+from tdlab.streams import DECOMPOSITION, own_stream
 from tdlab.tensors import DenseTensor, SymmetricTensor, gaussian_tensor
 from tdlab.theory import r_id
 
@@ -123,7 +124,7 @@ def estimate_rank(
         )
     if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
         tensor = cast(SymmetricTensor, scaled(tensor, 1.0 / norm))
-    generator = np.random.default_rng(rng)
+    generator = own_stream(rng, DECOMPOSITION)
     clock = Budget(max_seconds=limit)
     told: RankEstimate | None = None
     if not level:

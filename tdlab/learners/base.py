@@ -7,7 +7,6 @@ features predicts perfectly from C(d+3, 3) samples at any width, and finds no we
 
 from __future__ import annotations
 
-import copy
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from tdlab import _kernels
 from tdlab.algorithms.base import Budget, Status
 from tdlab.errors import InputError, check_array, check_real
 from tdlab.networks import HermitePolynomial, TwoLayerNetwork
+from tdlab.streams import LEARNING, own_stream
 
 # Powers of inputs and squares of labels must stay within the range of doubles.
 _LARGEST_INPUT, _LARGEST_LABEL = 1e6, 1e100
@@ -135,7 +135,7 @@ class Learner(ABC):
         _kernels.warm_up()
         budget = Budget(max_seconds=limit)
         started = time.perf_counter()
-        found = self._fit(X, y, own_stream(rng), budget)
+        found = self._fit(X, y, own_stream(rng, LEARNING), budget)
         return replace(found, seconds=time.perf_counter() - started)
 
     @abstractmethod
@@ -166,22 +166,6 @@ def check_samples(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]
             f"{_LARGEST_LABEL:g}: rescale"
         )
     return X, y
-
-
-def own_stream(rng: Any) -> np.random.Generator:
-    """A generator that nothing else makes of the same seed; Generators are as they are.
-
-    A random start is Gaussian rows, as a teacher is: from one seed it would be the teacher itself.
-    """
-    if isinstance(rng, np.random.SeedSequence):
-        # Spawning would change a sequence that the caller may want to use again.
-        sequence = copy.deepcopy(rng)
-    elif rng is None or isinstance(rng, int | np.integer):
-        sequence = np.random.SeedSequence(rng)
-    else:
-        return np.random.default_rng(rng)
-    # Samples take the first two children.
-    return np.random.default_rng(sequence.spawn(3)[2])
 
 
 def constant(value: float, dim: int) -> HermitePolynomial:

@@ -102,7 +102,7 @@ def estimate(
     --------
     >>> found = estimate([4, 8, 12, 16, 20, 24], [20, 20, 19, 8, 1, 0], [20] * 6)
     >>> found.status.value, round(found.estimate), round(found.lower), round(found.upper)
-    ('bracketed', 15, 14, 17)
+    ('bracketed', 15, 13, 17)
     >>> estimate([2, 4, 6], [8, 8, 8], [8, 8, 8]).message
     'Recovery is surely above one half up to rank 6 and not surely under it beyond: r* > 6.'
     """

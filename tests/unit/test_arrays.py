@@ -99,7 +99,7 @@ def test_forty_steps_agree_to_nine_digits(asarray, penalty, unit):
 def test_methods_give_the_same_components(asarray, method, options):
     truth = np.linalg.qr(np.random.default_rng(5).standard_normal((10, 10)))[0]
     if method != "power":
-        truth = tdlab.sample_network(10, 15, "He3", "sphere", rng=0).weights
+        truth = tdlab.sample_network(10, 13, "He3", "sphere", rng=0).weights
     weights = None if method != "power" else np.arange(1.0, 11.0)
     found = [
         tdlab.decompose(

@@ -126,3 +126,12 @@ def test_a_plug_in_joins_by_an_entry_point(monkeypatch):
 def test_a_method_object_serves_as_well_as_a_name():
     result = tdlab.decompose(tdlab.FactoredTensor(np.eye(3)), 2, Oracle())
     assert not result.success and result.method == "oracle"
+
+
+@pytest.mark.parametrize("method", ["lm", "lbfgs"])
+def test_a_seed_shared_with_the_teacher_does_not_start_at_it(method):
+    """(20, 60) is beyond one start of either: recovery would mean that it began at the answer."""
+    for seed in (0, 1):
+        net = tdlab.sample_network(20, 60, "x**3", "sphere", rng=seed)
+        result = tdlab.decompose(net.hermite_tensor(3), 60, method, rng=seed, restarts=1)
+        assert not result.success

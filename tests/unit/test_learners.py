@@ -8,10 +8,10 @@ import pytest
 
 import tdlab
 from tdlab import InputError
-from tdlab.learners.base import own_stream
 from tdlab.learners.kernel_ridge import kernel_matrix
 from tdlab.learners.polynomial_regression import regress
 from tdlab.networks.hermite import hermite_basis
+from tdlab.streams import LEARNING, own_stream
 
 
 def made(name, **options):
@@ -369,13 +369,15 @@ def test_a_seed_shared_with_teacher_and_samples_leaks_neither():
     net = tdlab.sample_network(5, 4, "x**3", "sphere", rng=0)
     X, y = net.sample(4, rng=0)
     for seed in (0, np.random.SeedSequence(0)):
-        first = own_stream(seed).standard_normal((4, 5))
+        first = own_stream(seed, LEARNING).standard_normal((4, 5))
         first /= np.linalg.norm(first, axis=1, keepdims=True)
         units = X / np.linalg.norm(X, axis=1, keepdims=True)
         assert np.abs(first - net.weights).max() > 0.1 and np.abs(first - units).max() > 0.1
-        np.testing.assert_array_equal(own_stream(seed).random(3), own_stream(seed).random(3))
+        np.testing.assert_array_equal(
+            own_stream(seed, LEARNING).random(3), own_stream(seed, LEARNING).random(3)
+        )
     generator = np.random.default_rng(1)
-    assert own_stream(generator) is generator
+    assert own_stream(generator, LEARNING) is generator
     # 150 samples for 200 weights: only a start at the teacher ends there.
     wide = tdlab.sample_network(10, 20, "He3", "sphere", rng=0)
     X, y = wide.sample(150, rng=1)

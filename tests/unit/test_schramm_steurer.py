@@ -44,7 +44,7 @@ def test_one_round_needs_the_truncations():
     shares = {}
     for truncate in (True, False):
         found = []
-        for seed in range(3):
+        for seed in range(6):
             tensor, basis = orthonormal_with_error(20, 0.5, "hard", rng=100 + seed)
             result = tdlab.decompose(
                 tensor,
@@ -57,7 +57,7 @@ def test_one_round_needs_the_truncations():
             )
             found.append(tdlab.match(result.components, basis, order=4).recovered)
         shares[truncate] = np.mean(found)
-    assert shares[True] > 0.9 > shares[False] + 0.05
+    assert shares[True] > 0.9 > shares[False] + 0.1
 
 
 def test_a_message_bounds_the_cosines_of_small_errors():

@@ -78,7 +78,7 @@ def test_confidence_covers():
     for seed in range(60):
         noise = 0.1 * np.linalg.norm(array)
         noisy = tdlab.DenseTensor(array + tdlab.gaussian_tensor(10, norm=noise, rng=seed).dense())
-        result = tdlab.decompose(noisy, 8, "lm", rng=0, noise=0.1)
+        result = tdlab.decompose(noisy, 8, "lm", rng=0, noise=0.1, restarts=20)
         assert result.success
         found = tdlab.match(result.components, truth, threshold=0.9)
         assert found.recovered == 1.0
