@@ -14,6 +14,7 @@ order in which trials end. A round holds no more than what the interval's width 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,8 @@ _FIRST_RANK = 4
 # A uniform law of half-width sqrt(3) s has standard deviation s.
 _SPREAD = 1.73
 _LAPSE_EVERY = 10
+# So many exceptions in a row, and none of the trials to come will tell more.
+_MUTE = 20
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _LEVEL, _Z = 0.95, 1.96
 
@@ -230,13 +233,21 @@ class Search:
                 self.reason = "no trial tells success from failure"
                 return None
         position = self._next_level()
-        if position is None or self.planned + LEVEL_TRIALS > self.rule.budget_trials:
+        if position is None or (self._levels and not self._affords_a_level()):
             self._search_rounds = len(self._rounds)
             return None
         self._levels.append((position, 0.0))
         plan = np.zeros_like(self._rank)
-        plan[position] = LEVEL_TRIALS
+        plan[position] = min(LEVEL_TRIALS, self.rule.budget_trials)
         return plan
+
+    def _affords_a_level(self) -> bool:
+        """Whether the budgets hold another level, at the mean price of those before."""
+        seconds = self._seen(len(self._rounds))[2]
+        return (
+            self.planned + LEVEL_TRIALS <= self.rule.budget_trials
+            and seconds * (1 + LEVEL_TRIALS / self.planned) <= self.rule.budget_seconds
+        )
 
     def _next_level(self) -> int | None:
         """Candidate of the next level; None when the search is over."""
@@ -295,6 +306,9 @@ class Search:
         if size <= 0:
             self.reason = "budget"
             return None
+        if self._mute(known) >= _MUTE:
+            self.reason = "no trial tells success from failure"
+            return None
         tried = trials > 0
         if not tried.any():
             return self._spread(size, self._x[self._levels[0][0]], self._x[self._levels[-1][0]])
@@ -304,6 +318,11 @@ class Search:
         if first < 0.5:
             return self._below(size, successes, trials)
         return self._about(size, in_flight, successes, trials)
+
+    def _mute(self, known: int) -> int:
+        """Trials of the last rounds, back to the last one that told anything."""
+        told = itertools.takewhile(lambda each: not each.trials.any(), self._rounds[:known][::-1])
+        return sum(int(each.planned.sum()) for each in told)
 
     def _beyond(self, size: int, successes: np.ndarray, trials: np.ndarray) -> np.ndarray | None:
         """No rank yet under one half: further up, until the last candidate is surely above."""

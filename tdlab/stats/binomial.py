@@ -100,6 +100,8 @@ def check_counts(what: str, values: ArrayLike) -> np.ndarray:
         return array.astype(np.int64)
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise InputError(f"{what}: got {array.dtype} values, wanted finite whole numbers >= 0")
+    if (array >= 2.0**53).any():
+        raise InputError(f"{what}: got {array.max()}, wanted whole numbers below 2^53")
     if (array < 0).any() or (array != np.floor(array)).any():
         bad = array[(array < 0) | (array != np.floor(array))].ravel()[0]
         raise InputError(f"{what}: got {bad}, wanted whole numbers >= 0")
@@ -110,3 +112,12 @@ def check_level(level: float) -> None:
     """Raise `InputError` unless ``level`` is a probability strictly inside (0, 1)."""
     if not 0 < level < 1:
         raise InputError(f"level: got {level!r}, wanted a number in (0, 1)")
+
+
+def percent(level: float) -> str:
+    """A confidence as people write it.
+
+    >>> percent(0.95), percent(0.999)
+    ('95%', '99.9%')
+    """
+    return f"{100 * level:.10g}%"

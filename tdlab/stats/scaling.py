@@ -23,10 +23,12 @@ from numpy.typing import ArrayLike
 from scipy.special import log_ndtr, ndtri, stdtrit
 
 from tdlab.errors import InputError
-from tdlab.stats.binomial import check_counts, check_level
+from tdlab.stats.binomial import check_counts, check_level, percent
 from tdlab.stats.threshold import Threshold
 
 MINIMUM_DIMENSIONS = 4
+# Thresholds are given to nine decimals: ends that are equal there are no proof of no error.
+_LEAST_ERROR = 1e-9
 
 
 class ExponentStatus(StrEnum):
@@ -153,8 +155,8 @@ def fit_exponent(dims: ArrayLike, thresholds: Sequence[Threshold], level: float 
         f" and {len(sides[0])} bounds" if len(sides[0]) else ""
     )
     message = (
-        f"r* ~ d^{alpha:.2f}, {level:.0%} interval {alpha - half:.2f} to {alpha + half:.2f}, from "
-        f"{used}, if a power law holds."
+        f"r* ~ d^{alpha:.2f}, {percent(level)} interval {alpha - half:.2f} to "
+        f"{alpha + half:.2f}, from {used}, if a power law holds."
     )
     if drift is not None:
         message += (
@@ -180,7 +182,8 @@ def _log_scale(found: Threshold) -> tuple[float, float]:
     width = math.log(found.upper / found.lower)
     if "quantised" in found.flags:
         return math.log(found.estimate), width / math.sqrt(12)
-    return math.log(found.estimate), width / (2 * float(ndtri((1 + found.level) / 2)))
+    error = width / (2 * float(ndtri((1 + found.level) / 2)))
+    return math.log(found.estimate), max(error, _LEAST_ERROR)
 
 
 def _slope(low: tuple[int, float, float], high: tuple[int, float, float]) -> Slope:
@@ -257,7 +260,8 @@ def _fit(
         z = signs * (rows @ beta - bounds) / deviation
         ratio = np.exp(-0.5 * z**2 - log_ndtr(z)) / math.sqrt(2 * math.pi)
         gradient = design.T @ (weight * (y - design @ beta)) + rows.T @ (signs * ratio) / deviation
-        curve = ratio * (z + ratio) / deviation**2
+        # One less the variance of a normal cut off at z; far out rounding leaves it anywhere.
+        curve = np.clip(ratio * (z + ratio), 0.0, 1.0) / deviation**2
         information = design.T @ (weight[:, None] * design) + rows.T @ (curve[:, None] * rows)
         covariance = np.linalg.inv(information)
         step = covariance @ gradient

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from tdlab.errors import InputError
 from tdlab.stats import isotonic, posterior
-from tdlab.stats.binomial import check_counts, check_level
+from tdlab.stats.binomial import check_counts, check_level, percent
 
 
 class ThresholdStatus(StrEnum):
@@ -252,7 +252,7 @@ def _bracketed(
         upper=upper,
         flags=flags,
         method=method,
-        message=f"r* = {point:.1f}, {base.level:.0%} interval {lower:.1f} to {upper:.1f}.",
+        message=f"r* = {point:.1f}, {percent(base.level)} interval {lower:.1f} to {upper:.1f}.",
     )
 
 
@@ -279,7 +279,7 @@ def _union(low: Threshold, high: Threshold, timeout: np.ndarray, trial: np.ndarr
         return replace(
             both,
             estimate=middle,
-            message=f"r* = {middle:.1f}, {low.level:.0%} interval {both.lower:.1f} to "
+            message=f"r* = {middle:.1f}, {percent(low.level)} interval {both.lower:.1f} to "
             f"{both.upper:.1f}: {share}, and it covers them as failures and as successes.",
         )
     if low.status == high.status:

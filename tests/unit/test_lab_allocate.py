@@ -16,6 +16,7 @@ from tdlab.errors import InputError
 from tdlab.lab.allocate import Allocation
 from tdlab.lab.predict import predict
 from tdlab.lab.spec import parse_spec
+from tdlab.stats.adaptive import Rule, Search
 
 SPEC = """
 name = "adaptive"
@@ -118,6 +119,42 @@ def test_a_budget_of_time_ends_it():
             allocation.record(cell, index, result, 0.5)
             spent += 0.5
     assert allocation.done and 60 < spent <= 2 * 36.0
+
+
+def searched(rule, outcome, seconds=1.0, ranks=range(1, 200)):
+    """The search of one threshold, run to its end, and how many trials it took."""
+    search, asked = Search(ranks, rule), 0
+    while fresh := search.advance():
+        asked += len(fresh)
+        for rank, index in fresh:
+            search.record(rank, index, outcome(rank), seconds)
+    assert search.done
+    return search, asked
+
+
+@pytest.mark.parametrize("budget", [1, 2, 3, 5, 10])
+def test_the_smallest_budgets_are_kept(budget):
+    search, asked = searched(Rule(budget_trials=budget), lambda rank: rank < 17)
+    assert (search.reason, asked) == ("budget", budget)
+
+
+def test_a_search_keeps_to_a_budget_of_time():
+    # Three trials take all there is: no level is begun that the budget does not hold.
+    assert searched(Rule(budget_seconds=1800), lambda rank: rank < 17, seconds=600.0)[1] == 3
+    assert searched(Rule(budget_seconds=1800), lambda rank: rank < 17, seconds=250.0)[1] <= 7
+
+
+@pytest.mark.parametrize(
+    ("ranks", "outcome"),
+    [
+        ([5], lambda rank: None),
+        (range(1, 200), lambda rank: True if rank < 6 else None),
+        (range(1, 200), lambda rank: None if rank > 16 else True),
+    ],
+)
+def test_exceptions_beyond_some_rank_are_not_tried_for_ever(ranks, outcome):
+    search, asked = searched(Rule(budget_trials=5000), outcome, ranks=ranks)
+    assert search.reason == "no trial tells success from failure" and asked < 60
 
 
 def table(store):

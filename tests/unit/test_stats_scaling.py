@@ -74,6 +74,21 @@ def test_a_bound_pushes_only_where_the_line_violates_it():
     assert pulled.estimate < base.estimate - 0.01 < base.estimate + 0.01 < pushed.estimate
 
 
+def test_a_bound_far_off_a_precise_line_is_not_passed_over():
+    # Two ranks beyond question that no power law joins: the interval must not stay precise.
+    rough, fine = (
+        fit_exponent([*DIMS, 60], [*law(error=error), bound(lower=1e6)]) for error in (1e-2, 1e-4)
+    )
+    assert fine.estimate == pytest.approx(rough.estimate, rel=1e-3)
+    assert fine.upper - fine.lower > 1.0
+
+
+def test_ends_that_agree_to_all_digits_are_no_proof_of_no_error():
+    exact = [two_sided(0.7 * d**1.5, 0.0) for d in DIMS]
+    assert fit_exponent(DIMS, exact).estimate == pytest.approx(1.5)
+    assert fit_exponent(DIMS, [*law()[:4], exact[4]]).upper > 1.5
+
+
 def test_a_gap_has_the_error_of_a_uniform_draw():
     gaps = [two_sided(0.7 * d**1.5, 0.1, ("quantised",)) for d in DIMS]
     width = 2 * 1.959964 * 0.1

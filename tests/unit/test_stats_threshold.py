@@ -78,8 +78,20 @@ def test_order_and_repeats_of_ranks_do_not_matter():
 
 @pytest.mark.parametrize(
     ("ranks", "successes", "trials"),
-    [([4, 8], [3], [5, 5]), ([4, 8], [6, 0], [5, 5]), ([4, 8], [-1, 0], [5, 5]), ([0], [1], [2])],
+    [
+        ([4, 8], [3], [5, 5]),
+        ([4, 8], [6, 0], [5, 5]),
+        ([4, 8], [-1, 0], [5, 5]),
+        ([0], [1], [2]),
+        ([4], [1e19], [1e19]),
+    ],
 )
 def test_what_are_no_counts_is_refused(ranks, successes, trials):
     with pytest.raises(InputError, match="got"):
         estimate(ranks, successes, trials)
+
+
+def test_confidence_is_named_as_asked():
+    counts = [4, 8, 12, 16, 20, 24], [20, 20, 19, 8, 1, 0], [20] * 6
+    assert "99.9% interval" in estimate(*counts, level=0.999).message
+    assert "95% interval" in estimate(*counts).message
