@@ -116,17 +116,17 @@ def draw(problem: str, cells: Sequence[RiskCell], folder: Path, name: str) -> li
     figure.suptitle(
         f"{problem}: exact risk of the proper learner"
         + ("" if has_null else " (no null was run: compare with care)")
-        + "\nimproper: least squares on all degree-≤3 features: 0 from n ≥ C(d+3,3)",
+        + f"\nimproper, least squares in degree {order}: 0 from n = C(d+{order},{order})",
         fontsize=12,
     )
     figure.legend(
-        handles=_legend(methods, has_null), loc="outside lower center", ncols=3, frameon=False,
-        fontsize=10,
+        handles=_legend(methods, has_null, order), loc="outside lower center", ncols=3,
+        frameon=False, fontsize=10,
     )  # fmt: skip
     return style.save(figure, folder, name, _HEADER, _rows(cells, summaries))
 
 
-def _legend(methods: Sequence[str], has_null: bool) -> list[Line2D]:
+def _legend(methods: Sequence[str], has_null: bool, order: int) -> list[Line2D]:
     handles = []
     for index, method in enumerate(methods):
         colour = style.COLOURS[index % len(style.COLOURS)]
@@ -145,7 +145,7 @@ def _legend(methods: Sequence[str], has_null: bool) -> list[Line2D]:
             [],
             color="black",
             linewidth=2.0,
-            label="improper: 0 from $n = C(d+3,3)$",
+            label=f"improper: 0 from $n = C(d+{order},{order})$",
         )
     )
     handles.append(
