@@ -16,6 +16,7 @@ from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import ndtri
 
 from tdlab.errors import InputError
 from tdlab.stats import isotonic, posterior
@@ -25,6 +26,8 @@ from tdlab.stats.binomial import check_counts, check_level, percent
 # to intervals in quadrature: measured on floors and heavy tails, see docs/calibration.md.
 _WIDE_GAP = 0.1
 _GAP_SHARE = 0.25
+# Times the half-width of the global fit that the local one may be wide before its window grows.
+_LOOSE = 3.0
 
 
 class ThresholdStatus(StrEnum):
@@ -173,7 +176,7 @@ def reading(
     base = replace(base, plateau=plateau, flags=("non-monotone",) if start else ())
     sides = isotonic.sure(success, trial, level)
     if sides.above and sides.below < len(rank):
-        return _bracketed(rank, success, trial, base, None if start else fit)
+        return _bracketed(rank, success, trial, base, sides, None if start else fit)
     if sides.above:
         bound = int(rank[sides.above - 1])
         return replace(
@@ -221,6 +224,7 @@ def _bracketed(
     success: np.ndarray,
     trial: np.ndarray,
     base: Threshold,
+    sides: isotonic.Sure,
     fit: posterior.Global | None,
 ) -> Threshold:
     """Posterior interval of a crossing that lies between tested ranks, guarded."""
@@ -230,9 +234,18 @@ def _bracketed(
     # which is no pair of lines over the whole transition costs width, not coverage.
     s = math.hypot(min(fit.width, 2.4 * fit.spread), fit.spread)
     window = max(2.5 * s, 2.2 * math.exp(-fit.location), _reach(x, fit.location))
-    low, middle, high = posterior.local_fit(
-        x, success, trial, fit, window, tail=(1 - base.level) / 2
-    )
+    tail = (1 - base.level) / 2
+    low, middle, high = posterior.local_fit(x, success, trial, fit, window, tail)
+    # Where most trials lie elsewhere, as on a dense grid, too few may be left in it to give slopes,
+    # and the interval has no end: the window grows until they do, or holds the transition.
+    widest = 2.5 * math.hypot(fit.width, fit.spread)
+    while high - low > _LOOSE * 2 * float(ndtri(1 - tail)) * fit.spread and window < widest:
+        window = min(1.5 * window, widest)
+        low, middle, high = posterior.local_fit(x, success, trial, fit, window, tail)
+    # Beyond ranks that are surely on their side of one half there is no r*, whatever a line says.
+    first, last = x[sides.above - 1], x[sides.below]
+    if first < middle < last:
+        low, high = max(low, first), min(high, last)
     first, last = isotonic.guard(success, trial)
     flags, method = base.flags, "local logit"
     place = int(np.searchsorted(x, middle))

@@ -120,8 +120,8 @@ def draw(problem: str, cells: Sequence[RiskCell], folder: Path, name: str) -> li
         fontsize=12,
     )
     figure.legend(
-        handles=_legend(methods, has_null, order), loc="outside lower center", ncols=3,
-        frameon=False, fontsize=10,
+        handles=_legend(methods, has_null, order), loc="outside lower center",
+        ncols=3 if max(map(len, methods)) < 16 else 2, frameon=False, fontsize=10,
     )  # fmt: skip
     return style.save(figure, folder, name, _HEADER, _rows(cells, summaries))
 

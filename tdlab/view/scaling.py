@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from tdlab import theory
 from tdlab.stats.scaling import Exponent
 from tdlab.view import style
 
@@ -55,7 +56,7 @@ def draw(
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     dims = sorted({row["dim"] for curve in curves for row in curve.rows})
     handles: list[Any] = []
-    shift = np.linspace(-0.012, 0.012, len(curves)) if len(curves) > 1 else np.zeros(1)
+    shift = np.linspace(-0.004, 0.004, len(curves)) if len(curves) > 1 else np.zeros(1)
     for place, curve in enumerate(curves):
         colour = style.COLOURS[place % len(style.COLOURS)]
         mark = style.MARKS[place % len(style.MARKS)]
@@ -69,6 +70,11 @@ def draw(
             span = np.array([dims[0], dims[-1]], dtype=float)
             above.plot(span, fit.prefactor * span**fit.estimate, color=colour, linewidth=1.0)
         handles.append(Line2D([], [], color=colour, marker=mark, linestyle="", label=label))
+    bound = np.array([theory.r_id(dim, order) for dim in dims])
+    above.plot(dims, bound, color="black", linewidth=1.0, zorder=0)
+    above.annotate(
+        "$r_{id}$", (dims[-1], bound[-1]), xytext=(4, 0), textcoords="offset points", color="0.35"
+    )
     lines: tuple[tuple[float, Any, str], ...] = (
         (order / 2, (0, (4, 2)), f"{order / 2:g}: conjectured for polynomial time"),
         (order - 1, "-", f"{order - 1}: counting bound, as d grows"),

@@ -67,6 +67,21 @@ def test_many_trials_on_a_coarse_grid_do_not_shrink_intervals_around_the_wrong_p
         assert np.mean(coverage(TRUTHS[name], 9, each=1000)) >= 0.875, name
 
 
+def test_ranks_between_ranks_do_not_cost_precision():
+    """4% apart, 15 trials each: a window with too few trials in it is a factor wide."""
+    rng, halves, covered = np.random.default_rng(4), [], []
+    for _ in range(40):
+        r_star = np.exp(rng.uniform(np.log(100), np.log(300)))
+        ranks = np.unique(np.round(r_star * np.exp(np.arange(-0.9, 0.9, 0.04))).astype(int))
+        successes = rng.binomial(15, TRUTHS["logistic .20"](np.log(ranks / r_star)))
+        found = estimate(ranks, successes, [15] * len(ranks))
+        halves.append(np.log(found.upper / found.lower) / 2)
+        covered.append(found.lower <= r_star <= found.upper)
+    # A logistic fitted to all of it has 0.045.
+    assert np.median(halves) < 0.15 and max(halves) < 0.3
+    assert np.mean(covered) >= 0.85
+
+
 @pytest.mark.long
 def test_intervals_cover_over_many_scans():
     for seed in range(25):
