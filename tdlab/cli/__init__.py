@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> None:
     _open_streams()
     status = invoke(arguments)
     signals.ignore()
+    _settle_streams()
     sys.exit(status)
 
 
@@ -67,6 +68,15 @@ def _open_streams() -> None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the rest of the process
         else:
             stream.reconfigure(errors="backslashreplace")
+
+
+def _settle_streams() -> None:
+    """Drop what nobody can take any more: a flush that fails at the exit changes the status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _refuse(message: str) -> int:
