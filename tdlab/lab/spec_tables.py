@@ -1,0 +1,219 @@
+"""The tables of a specification, each on its own: [[problem]] and [[method]], checked and read.
+
+A mistake is an `InputError` whose one line names the file, the table and the key. Formulas are
+parsed, never evaluated.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tdlab.algorithms.registry import get_method, method_names
+from tdlab.errors import InputError, check_choice, check_integer, check_real
+from tdlab.lab.adaptive import ADAPTIVE, adaptive_ranks, adaptive_samples
+from tdlab.lab.axes import ranks_at, samples_at
+from tdlab.lab.cells import MethodChoice, Problem
+from tdlab.learners.base import Learner
+from tdlab.learners.registry import learner, learner_names, told_options
+from tdlab.networks.activation import Activation
+from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
+from tdlab.networks.sampling import SIGNS
+from tdlab.networks.two_layer import TwoLayerNetwork
+from tdlab.stats.adaptive import Rule
+
+_MAX_DIM = 10**6
+
+_PROBLEM_KEYS = (
+    "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
+    "dense", "signs", "boost",
+)  # fmt: skip
+# What a decomposition method is asked for, beside its own options.
+_TERM_KEYS = ("width", "terms")
+# Has Hermite components in every degree up to 5: whatever order a learner asks for, if any has it.
+_ANY_ACTIVATION = "x**4 + x**5"
+_ANY_TEACHER: dict[str, Any] = {
+    "rank": 1,
+    "activation": _ANY_ACTIVATION,
+    "teacher": TwoLayerNetwork(np.ones((1, 1)), activation=_ANY_ACTIVATION),
+}
+
+
+def read_problem(
+    file: str, where: str, table: Mapping[str, Any], rule: Rule
+) -> tuple[
+    Problem, list[tuple[int, int, int | None]], list[tuple[int, tuple[int, ...], int | None]]
+]:
+    """The problem of one table, its points (dim, rank, n), its thresholds (dim, ranks, n)."""
+    check_keys(file, where, table, _PROBLEM_KEYS)
+    adaptive = table.get("ranks", ADAPTIVE) == ADAPTIVE
+    for key in ("activation", "ensemble", "dims"):
+        if key not in table:
+            raise InputError(f"{file}: {where}: got no key {key!r}, wanted one")
+    what = f"{file}: {where}"
+    text = table["activation"]
+    with _within(what):
+        if not isinstance(text, str | list):
+            raise InputError(f"activation: got {text!r}, wanted a formula or coefficients")
+        activation = Activation.parse(text)
+        if not isinstance(table["ensemble"], str):
+            raise InputError(f"ensemble: got {table['ensemble']!r}, wanted a name")
+        ensemble = get_ensemble(table["ensemble"])
+        order = check_integer("order", table.get("order", activation.degree), 2)
+        if order > activation.degree or not activation.mean_derivative(order, 1.0):
+            raise InputError(
+                f"order: got {order}, wanted a degree in which {text!r} has a Hermite component"
+            )
+        samples = table.get("samples", "exact")
+        noise = check_real("noise", table.get("noise", 0.0), 0.0)
+        if noise and samples == "exact":
+            raise InputError(f"noise: got {noise}, wanted 0: the exact tensor averages noise out")
+        if adaptive and table.get("null"):
+            raise InputError("null: got true, wanted `ranks`: a null has no threshold to adapt to")
+        signs = check_choice("signs", table.get("signs", "positive"), SIGNS)
+        boost = check_real("boost", table.get("boost", 0.0), 0.0)
+        for key in ("null", "dense"):
+            if not isinstance(table.get(key, False), bool):
+                raise InputError(f"{key}: got {table[key]!r}, wanted true or false")
+    formula = text.strip() if isinstance(text, str) else str(activation)
+    label = text_of(what, "label", table.get("label", f"{formula}/{ensemble.name}"))
+    if label.endswith("/null"):
+        raise InputError(f"{what}.label: got {label!r}, wanted one not ending in '/null'")
+
+    dims = table["dims"]
+    if not isinstance(dims, list) or not dims:
+        raise InputError(f"{what}.dims: got {dims!r}, wanted a list of integers")
+    points: list[tuple[int, int, int | None]] = []
+    thresholds: list[tuple[int, tuple[int, ...], int | None]] = []
+    for dim in dims:
+        dim = check_integer(f"{what}.dims", dim, 2)
+        if dim > _MAX_DIM:
+            raise InputError(f"{what}.dims: got {dim}, wanted at most {_MAX_DIM}")
+        if adaptive:
+            ranks = adaptive_ranks(ensemble, dim, order, rule)
+            numbers = adaptive_samples(f"{what}.samples", samples, dim, activation.degree)
+            thresholds += [(dim, ranks, n) for n in numbers]
+            continue
+        for rank in ranks_at(f"{what}.ranks", table["ranks"], dim, order):
+            with _within(what):
+                check_ensemble_size(ensemble, dim, rank)
+            for n in samples_at(f"{what}.samples", samples, dim, rank, activation.degree):
+                points.append((dim, rank, n))
+    problem = Problem(
+        label,
+        activation.coefficients,
+        ensemble.name,
+        order,
+        dense=table.get("dense", False),
+        noise=noise,
+        signs=signs,
+        boost=boost,
+    )
+    return problem, points, thresholds
+
+
+def read_methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[MethodChoice]:
+    """The methods, each once, with labels that tell them apart."""
+    found: list[tuple[str, MethodChoice, Any]] = []
+    for where, table in tables:
+        if "name" not in table:
+            raise InputError(f"{file}: {where}: got no key 'name', wanted a method's name")
+        with _within(f"{file}: {where}"):
+            choice, cls = _choice(table)
+        if any(choice == other for _, other, _ in found):
+            raise InputError(f"{file}: {where}: got '{choice.name}' with the same options twice")
+        found.append((where, choice, cls))
+    names = [choice.name for _, choice, _ in found]
+    labelled = []
+    for _, choice, cls in found:
+        if names.count(choice.name) > 1:
+            defaults = {f.name: f.default for f in dataclasses.fields(cls)}
+            own = [f"{k}={v}" for k, v in choice.options if defaults[k] != v]
+            if choice.width != 1.0:
+                own.append(f"width={choice.width:g}")
+            terms = {other.fixed for _, other, _ in found if other.name == choice.name}
+            if choice.fixed and len(terms) > 1:
+                own.append(f"terms={choice.fixed}")
+            if own:
+                choice = dataclasses.replace(choice, label=f"{choice.name}({', '.join(own)})")
+        labelled.append(choice)
+    return labelled
+
+
+def _choice(table: Mapping[str, Any]) -> tuple[MethodChoice, Any]:
+    """What one [[method]] table asks for, and its class."""
+    name = check_choice("method", table["name"], [*method_names(), *learner_names()])
+    options = {key: value for key, value in table.items() if key != "name"}
+    if name in method_names():
+        asked = {key: options.pop(key) for key in _TERM_KEYS if key in options}
+        if len(asked) > 1:
+            raise InputError("terms: got it beside width, wanted one of the two")
+        width = check_real("width", asked.get("width", 1.0), 0.0)
+        if width == 0.0:
+            raise InputError("width: got 0, wanted a number > 0")
+        fixed = check_integer("terms", asked["terms"], 1) if "terms" in asked else 0
+        made: Any = get_method(name, options)
+        told: set[str] = set()
+    else:
+        # A trial tells the learner these of its teacher; here they only let it be made.
+        facts = told_options(name, **_ANY_TEACHER)
+        told, width, fixed = set(facts), 1.0, 0
+        for key in told & set(options):
+            raise InputError(f"learner '{name}': got option {key!r}, which a trial tells it")
+        made = learner(name, **options, **facts)
+    values = {f.name: getattr(made, f.name) for f in dataclasses.fields(made) if f.name not in told}
+    learns = isinstance(made, Learner)
+    choice = MethodChoice(
+        name, name, made.version, tuple(sorted(values.items())), learns, width, fixed
+    )
+    return choice, type(made)
+
+
+def tables_of(file: str, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The tables [key] or [[key]], each with the name messages use for it."""
+    value = table.get(key)
+    if isinstance(value, dict):
+        return [(key, value)]
+    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        return [(f"{key}[{position}]", item) for position, item in enumerate(value, start=1)]
+    got = f"no key {key!r}" if value is None else repr(value)
+    raise InputError(f"{file}: {key}: got {got}, wanted a table [{key}] or tables [[{key}]]")
+
+
+def check_keys(file: str, where: str, table: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Refuse a key that is not among the known ones; an empty ``where`` is the top level."""
+    for key in table:
+        check_choice(f"{file}: {where}: key" if where else f"{file}: key", key, known)
+
+
+def check_finite(what: str, value: Any) -> None:
+    """Reject NaN and infinities wherever they are."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            check_finite(f"{what}: {key}", item)
+    elif isinstance(value, list):
+        for item in value:
+            check_finite(what, item)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{what}: got {value}, wanted a finite number")
+
+
+def text_of(file: str, key: str, value: Any) -> str:
+    """Text on one line, stripped."""
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        raise InputError(f"{file}: {key}: got {value!r}, wanted non-empty text on one line")
+    return value.strip()
+
+
+@contextmanager
+def _within(where: str) -> Iterator[None]:
+    """Say where in the file an inner check failed."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
