@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from tdlab.lab.verdicts import Verdict
+
+# More intervals than this are counted, and the deciding one shown.
+_SHOWN = 8
+_INDENT = " " * 13
 
 
 @click.command("reproduce", short_help="Run an experiment and judge its claim.")
@@ -24,17 +34,18 @@ def command(
 ) -> None:
     """Run the trials of experiment NAME that its store lacks, draw it, and judge its claim.
 
-    A check holds where every 95% interval that it selects lies on the stated side, fails where one
-    lies wholly on the other side, and is undecided otherwise. The exit status is 0 whatever the
-    verdict: it is a result.
+    A check holds where all k intervals that it selects lie on the stated side at 95%, fails where
+    one lies wholly on the other side at level 1 - .05/k or all of them do at 95%, and is undecided
+    otherwise. Up to 8 intervals are shown, the deciding one first. The exit status is 0 whatever
+    the verdict: it is a result.
     """
     from tdlab.cli.plot import draw
     from tdlab.cli.progress import make_progress
     from tdlab.errors import InputError
     from tdlab.lab.bundled import find_spec
-    from tdlab.lab.claims import judge
     from tdlab.lab.spec import read_spec
     from tdlab.lab.sweep import Interrupted, run
+    from tdlab.lab.verdicts import judge, windows
 
     scan = read_spec(find_spec(name), profile)
     if scan.claim is None:
@@ -52,12 +63,39 @@ def command(
     click.echo(f"claim        {scan.claim.statement}")
     click.echo(f"source       {scan.claim.source}")
     click.echo(f"expectation  {scan.claim.expectation}")
-    for verdict in judge(scan.claim, result):
-        click.echo(f"{verdict.status:<12} {verdict.check.text}")
-        if verdict.worst is not None:
-            where, value, low, high = verdict.worst
-            many = f", of {len(verdict.intervals)}" if len(verdict.intervals) > 1 else ""
-            click.echo(f"             {value:.3g} [{low:.3g}, {high:.3g}]  {where}{many}")
+    if scan.claim.window:
+        for line in windows(result.counts()):
+            click.echo(f"window       {line}")
+    verdicts = judge(scan.claim, result)
+    for verdict in verdicts:
+        for line in _lines(verdict):
+            click.echo(line)
+    count = sum(len(verdict.intervals) for verdict in verdicts)
+    beyond = sum(verdict.beyond for verdict in verdicts)
+    click.echo(
+        f"chance       of {count} intervals at 95%, {beyond} beyond a bound; were all checks true, "
+        f"chance would put {count / 20:.2g} there at the most"
+    )
     for drawn in draw(result, folder):
         if drawn.suffix == ".png":
             click.echo(f"figure       {drawn}")
+
+
+def _lines(verdict: Verdict) -> Iterator[str]:
+    """A check, its intervals, what it could not judge, and what many intervals do by chance."""
+    yield f"{verdict.status:<12} {verdict.check.text}"
+    intervals = verdict.intervals
+    shown = intervals if len(intervals) <= _SHOWN else intervals[:1]
+    for one in shown:
+        many = f", of {len(intervals)}" if len(intervals) > len(shown) else ""
+        # A bound on one side has no value.
+        value = "" if math.isnan(one.value) else f"{one.value:.3g} "
+        yield f"{_INDENT}{value}[{one.low:.3g}, {one.high:.3g}]  {one.where}{many}"
+    if verdict.lacking:
+        more = "more " if intervals else ""
+        yield f"{_INDENT}{len(verdict.lacking)} {more}without an interval: {verdict.reasons}"
+    if verdict.beyond and len(intervals) + len(verdict.lacking) > 1:
+        yield (
+            f"{_INDENT}beyond a bound: {verdict.beyond} at 95%, {len(verdict.surely)} at "
+            f"{100 * verdict.level:.4g}%"
+        )

@@ -1,21 +1,17 @@
-"""What an experiment claims, and whether the trials of a store bear it out.
+"""What an experiment claims: the table [claim] of a specification.
 
-A specification may carry a table [claim] with its statement, source and expectation, and checks:
-conditions on measured intervals that code evaluates. A check holds where every interval that it
-selects lies on the stated side, fails where one lies wholly on the other, and is undecided
-otherwise: a scan too small to tell says so.
+It has a statement, its source, what to expect, and checks: conditions on measured intervals that
+code evaluates (`tdlab.lab.verdicts`). ``window = true`` says that the claim is about widths between
+d^(k/2) and r_id, so that verdicts tell where the scan has any.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tdlab.errors import InputError, check_choice, check_real
-
-if TYPE_CHECKING:
-    from tdlab.lab.store import Store
 
 QUANTITIES = (
     "risk",
@@ -28,9 +24,7 @@ QUANTITIES = (
     "trivial-dim",
 )
 UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
-# One interval on the wrong side is enough to fail; all on the right one are needed to hold.
-_SEVERITY = ("fails", "undecided", "holds")
-_CLAIM_KEYS = ("statement", "source", "expectation", "check")
+_CLAIM_KEYS = ("statement", "source", "expectation", "check", "window")
 _CHECK_KEYS = ("text", "quantity", "where", "unit", "level", "above", "below")
 _WHERE_KEYS = (
     "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
@@ -86,44 +80,15 @@ class Claim:
     ----------
     statement, source, expectation : str
     checks : tuple of Check
+    window : bool
+        Whether it is about d^(k/2) < r < r_id.
     """
 
     statement: str
     source: str
     expectation: str
     checks: tuple[Check, ...]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A check against a store.
-
-    Attributes
-    ----------
-    check : Check
-    status : str
-        "holds", "fails", "undecided", or "no data".
-    intervals : tuple of (str, float, float, float)
-        What was measured: where, value, low, high (95%).
-    """
-
-    check: Check
-    status: str
-    intervals: tuple[tuple[str, float, float, float], ...]
-
-    @property
-    def worst(self) -> tuple[str, float, float, float] | None:
-        """The interval that decides: of those with the worst verdict, the one nearest to the wrong
-        side of either bound or furthest beyond it."""
-        above, below = self.check.above, self.check.below
-
-        def key(one: tuple[str, float, float, float]) -> tuple[int, float]:
-            _, _, low, high = one
-            sides = [] if above is None else [low - above]
-            margin = min(sides if below is None else [*sides, below - high])
-            return _SEVERITY.index(_side(self.check, low, high)), margin
-
-        return min(self.intervals, key=key, default=None)
+    window: bool = False
 
 
 def parse_claim(what: str, table: Any) -> Claim:
@@ -137,7 +102,10 @@ def parse_claim(what: str, table: Any) -> Claim:
     if not isinstance(checks, list) or not all(isinstance(one, dict) for one in checks):
         raise InputError(f"{what}.check: got {checks!r}, wanted tables [[claim.check]]")
     found = tuple(_check(f"{what}.check[{i}]", one) for i, one in enumerate(checks, start=1))
-    return Claim(texts[0], texts[1], texts[2], found)
+    window = table.get("window", False)
+    if not isinstance(window, bool):
+        raise InputError(f"{what}.window: got {window!r}, wanted true or false")
+    return Claim(texts[0], texts[1], texts[2], found, window)
 
 
 def _check(what: str, table: Mapping[str, Any]) -> Check:
@@ -177,28 +145,3 @@ def _text(what: str, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"{what}: got {value!r}, wanted text")
     return " ".join(value.split())
-
-
-def judge(claim: Claim, store: Store) -> list[Verdict]:
-    """Every check of a claim against the trials of a store."""
-    from tdlab.lab.measures import measured
-
-    verdicts = []
-    for check in claim.checks:
-        intervals = tuple(measured(check, store))
-        verdicts.append(Verdict(check, _status(check, intervals), intervals))
-    return verdicts
-
-
-def _side(check: Check, low: float, high: float) -> str:
-    """Where one interval lies."""
-    above, below = check.above, check.below
-    if (above is not None and high <= above) or (below is not None and low >= below):
-        return "fails"
-    right = (above is None or low > above) and (below is None or high < below)
-    return "holds" if right else "undecided"
-
-
-def _status(check: Check, intervals: tuple[tuple[str, float, float, float], ...]) -> str:
-    found = {_side(check, low, high) for _, _, low, high in intervals}
-    return min(found, key=_SEVERITY.index, default="no data")

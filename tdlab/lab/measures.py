@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tdlab.theory import r_id, r_ld
 
@@ -12,28 +12,62 @@ if TYPE_CHECKING:
     from tdlab.lab.claims import Check
     from tdlab.lab.store import CellCounts, Store
 
-# A gain is of two medians, each of them held with this: then both are with 95%.
-_BOTH = 0.975
-Interval = tuple[str, float, float, float]
+OUT_OF_RANGE = "outside the method's range"
+_FEW = "too few trials"
+_EXCEPTIONS = "nothing but exceptions"
 
 
-def measured(check: Check, store: Store) -> Iterator[Interval]:
-    """(where, value, low, high) of each cell, curve or fit that the filter of a check selects."""
+class Interval(NamedTuple):
+    """What was measured of one cell, curve or fit.
+
+    Attributes
+    ----------
+    where : str
+    value, low, high : float
+        The ends are infinite where nothing bounds them.
+    lack : str
+        Why there is no interval; empty where there is one.
+    """
+
+    where: str
+    value: float
+    low: float
+    high: float
+    lack: str = ""
+
+
+def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interval]:
+    """The interval of each cell, curve or fit that a check selects, or why there is none.
+
+    Left out are cells without a trial, and those whose quantity does not exist: recovery of a
+    learner that has no weights. The null law's intervals come at 95% only: at another level all of
+    them are lacking.
+    """
     quantity, where = check.quantity, dict(check.where)
     if quantity == "exponent":
-        yield from _exponents(where, store)
+        yield from _exponents(where, store, level)
     elif quantity == "threshold":
-        yield from _thresholds(where, check.unit, store)
+        yield from _thresholds(where, check.unit, store, level)
     elif quantity == "recovered":
-        yield from _recovered(where, store)
+        yield from _recovered(where, store, level)
     elif quantity == "correlation":
-        yield from _correlations(where, store)
+        yield from _correlations(where, store, level)
     elif quantity == "null-law":
-        yield from _null_law(where, store)
+        yield from _null_law(where, store, level)
     elif check.level is not None:
-        yield from _trivial_dims(where, check.level, store)
+        yield from _trivial_dims(where, check.level, store, level)
     else:
-        yield from _risks(where, store, over_null=quantity == "gain")
+        yield from _risks(where, store, level, over_null=quantity == "gain")
+
+
+def _lacking(where: str, lack: str) -> Interval:
+    return Interval(where, math.nan, -math.inf, math.inf, lack)
+
+
+def _bounded(where: str, value: float, low: float, high: float, lack: str = _FEW) -> Interval:
+    """An interval, or the lack of one where nothing bounds it on either side."""
+    bounded = math.isfinite(low) or math.isfinite(high)
+    return Interval(where, value, low, high, "" if bounded else lack)
 
 
 def _selected(cell: CellCounts, where: Mapping[str, Any]) -> bool:
@@ -52,8 +86,11 @@ def _selected(cell: CellCounts, where: Mapping[str, Any]) -> bool:
 
 
 def _name(cell: CellCounts) -> str:
-    n = "" if cell.n is None else f", n = {cell.n}"
-    return f"{cell.problem}, {cell.method}, d = {cell.dim}, r = {cell.rank}{n}"
+    return f"{cell.problem}, {cell.method}, d = {cell.dim}, r = {cell.rank}{_from(cell.n)}"
+
+
+def _from(n: int | None) -> str:
+    return "" if n is None else f", n = {n}"
 
 
 def risk_ratios(store: Store) -> dict[tuple[str, str], list[float]]:
@@ -66,14 +103,18 @@ def correlations(store: Store) -> dict[tuple[str, str], list[float]]:
 
     Of trials that ended, and of problems that have such a component.
     """
+    kept = _with_a_larger_component(store)
+    return {key: found for key, found in _values("recovered", store).items() if key[0] in kept}
+
+
+def _with_a_larger_component(store: Store) -> set[str]:
     from tdlab.lab.store import DIGEST_CHARACTERS
 
-    kept = {
+    return {
         digest[:DIGEST_CHARACTERS]
         for digest, identity in store.identities().values()
         if identity["problem"].get("boost") and not identity["problem"]["null"]
     }
-    return {key: found for key, found in _values("recovered", store).items() if key[0] in kept}
 
 
 def _values(column: str, store: Store) -> dict[tuple[str, str], list[float]]:
@@ -87,20 +128,33 @@ def _values(column: str, store: Store) -> dict[tuple[str, str], list[float]]:
     return found
 
 
-def _correlations(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+def _without_data(cell: CellCounts) -> Interval | None:
+    """Why a cell whose trials all count for nothing has none; None where they ended by themselves
+    and have no such quantity."""
+    if cell.outcomes["unsupported"]:
+        return _lacking(_name(cell), OUT_OF_RANGE)
+    return _lacking(_name(cell), _EXCEPTIONS) if cell.outcomes["error"] else None
+
+
+def _correlations(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
     from tdlab.lab.store import CENSORED
     from tdlab.stats.bounded_mean import mean_interval
 
-    found = correlations(store)
+    found, kept = correlations(store), _with_a_larger_component(store)
     for cell in store.counts():
-        values = found.get((cell.cell, cell.method))
-        if values is None or not _selected(cell, where):
+        if not cell.done or cell.cell not in kept or not _selected(cell, where):
             continue
+        values = found.get((cell.cell, cell.method), [])
         # Censored trials might have had any correlation.
         censored = sum(cell.outcomes[outcome] for outcome in CENSORED)
-        low = mean_interval([*values, *[0.0] * censored])[1]
-        high = mean_interval([*values, *[1.0] * censored])[2]
-        yield _name(cell), mean_interval(values)[0], low, high
+        if not values and not censored:
+            why = _without_data(cell)
+            if why is not None:
+                yield why
+            continue
+        low = mean_interval([*values, *[0.0] * censored], level)[1]
+        high = mean_interval([*values, *[1.0] * censored], level)[2]
+        yield Interval(_name(cell), mean_interval(values)[0], low, high)
 
 
 def _median_risk(
@@ -121,7 +175,9 @@ def _median_risk(
     return median_interval(values)[0], low, high
 
 
-def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterator[Interval]:
+def _risks(
+    where: Mapping[str, Any], store: Store, level: float, *, over_null: bool
+) -> Iterator[Interval]:
     from tdlab.lab.store import CENSORED
 
     ratios = risk_ratios(store)
@@ -132,102 +188,136 @@ def _risks(where: Mapping[str, Any], store: Store, *, over_null: bool) -> Iterat
         if cell.null
     }
     for cell in cells:
+        if not cell.done or not _selected(cell, where):
+            continue
         values = ratios.get((cell.cell, cell.method), [])
-        stopped = any(cell.outcomes[outcome] for outcome in CENSORED)
-        if not (values or stopped) or not _selected(cell, where):
-            continue
-        if not over_null:
-            yield _name(cell), *_median_risk(cell, values)
-            continue
-        middle, low, high = _median_risk(cell, values, _BOTH)
-        twin = nulls.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
-        beside = [] if twin is None else ratios.get((twin.cell, twin.method), [])
-        if twin is None or not beside:
-            continue
-        null_middle, null_low, null_high = _median_risk(twin, beside, _BOTH)
-        if null_middle <= 0.0:
-            continue
-        if not math.isfinite(low + high) or null_low <= 0.0:
-            yield _name(cell), 1 - middle / null_middle, -math.inf, math.inf
-            continue
-        yield _name(cell), 1 - middle / null_middle, 1 - high / null_low, 1 - low / null_high
+        if not values and not any(cell.outcomes[outcome] for outcome in CENSORED):
+            why = _without_data(cell)
+            if why is not None:
+                yield why
+        elif over_null:
+            twin = nulls.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
+            beside = [] if twin is None else ratios.get((twin.cell, twin.method), [])
+            if twin is None or not beside:
+                yield _lacking(_name(cell), "no null beside it")
+            else:
+                yield _gain(cell, values, twin, beside, level)
+        else:
+            yield _bounded(_name(cell), *_median_risk(cell, values, level))
 
 
-def _recovered(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+def _gain(
+    cell: CellCounts, values: list[float], twin: CellCounts, beside: list[float], level: float
+) -> Interval:
+    # Both medians lie in their intervals with `level` where each of them does with half the risk.
+    each = (1.0 + level) / 2.0
+    middle, low, high = _median_risk(cell, values, each)
+    null_middle, null_low, null_high = _median_risk(twin, beside, each)
+    if null_middle <= 0.0:
+        return _lacking(_name(cell), "a null without risk")
+    if null_low <= 0.0 or not math.isfinite(low + high):
+        return _lacking(_name(cell), _FEW)
+    return Interval(_name(cell), 1 - middle / null_middle, 1 - high / null_low, 1 - low / null_high)
+
+
+def _recovered(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
     from tdlab.lab.store import CENSORED
     from tdlab.stats.binomial import interval
 
     for cell in store.counts():
+        if not cell.done or not _selected(cell, where):
+            continue
         won, lost = cell.prefix["recovered"], cell.prefix["failed"]
         censored = sum(cell.prefix[outcome] for outcome in CENSORED)
-        if not won + lost + censored or not _selected(cell, where):
+        total = won + lost + censored
+        if not total:
+            why = _without_data(cell)
+            if why is not None:
+                yield why
             continue
         # Censored trials might have gone either way.
-        low = interval(won, won + lost + censored)[0]
-        high = interval(won + censored, won + lost + censored)[1]
-        yield _name(cell), won / (won + lost + censored), float(low), float(high)
+        low = interval(won, total, level)[0]
+        high = interval(won + censored, total, level)[1]
+        yield Interval(_name(cell), won / total, float(low), float(high))
 
 
-def _thresholds(where: Mapping[str, Any], unit: str, store: Store) -> Iterator[Interval]:
+def _thresholds(
+    where: Mapping[str, Any], unit: str, store: Store, level: float
+) -> Iterator[Interval]:
     from tdlab.lab.summary import threshold_rows
 
     order = {cell.problem: cell.order for cell in store.counts()}
-    for row in threshold_rows(store.counts()):
+    for row in threshold_rows(store.counts(), level):
         if any(row[key] != value for key, value in where.items() if key in row):
             continue
-        # Out of the method's range there is no threshold; a scan too small for one is undecided.
-        if row["status"] == "unsupported":
-            continue
         d, k = row["dim"], order[row["problem"]]
+        name = f"{row['problem']}, {row['method']}, d = {d}{_from(row['n'])}"
+        if row["low"] is None and row["high"] is None:
+            # Out of the method's range there is no threshold; a plateau or a scan too small for
+            # one leaves the check undecided.
+            out = row["status"] == "unsupported"
+            yield _lacking(name, OUT_OF_RANGE if out else row["status"].replace("-", " "))
+            continue
         scale = {"1": 1.0, "d": d, "d^1.5": d**1.5, "d^(k/2)": d ** (k / 2), "r_id": r_id(d, k)}
         low = 0.0 if row["low"] is None else row["low"]
         high = math.inf if row["high"] is None else row["high"]
         value = math.nan if row["r_star"] is None else row["r_star"]
-        name = f"{row['problem']}, {row['method']}, d = {d}"
-        yield name, value / scale[unit], low / scale[unit], high / scale[unit]
+        yield Interval(name, value / scale[unit], low / scale[unit], high / scale[unit])
 
 
-def _exponents(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+def _exponents(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
     from tdlab.lab.summary import exponent_rows
 
-    for row in exponent_rows(store.counts()):
+    for row in exponent_rows(store.counts(), level):
         if any(row[key] != value for key, value in where.items() if key in row):
             continue
-        # A curve whose fit is refused says nothing, and a check on all curves must not hold of it.
         value = math.nan if row["exponent"] is None else row["exponent"]
         low = -math.inf if row["low"] is None else row["low"]
         high = math.inf if row["high"] is None else row["high"]
-        yield f"{row['problem']}, {row['method']}", value, low, high
+        # A curve whose fit is refused says nothing, and a check on all curves must not hold of it.
+        name = f"{row['problem']}, {row['method']}{_from(row['n'])}"
+        yield _bounded(name, value, low, high, row["status"].replace("-", " "))
 
 
-def _null_law(where: Mapping[str, Any], store: Store) -> Iterator[Interval]:
+def _null_law(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
     from tdlab.stats.null_law import fit_null_law
 
     ratios = risk_ratios(store)
     # The power grows with d: one fit of several dimensions would have too narrow an interval.
     groups: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
     for cell in store.counts():
-        if not cell.null or not _selected(cell, {**where, "null": True}):
+        if not cell.null or not cell.done or not _selected(cell, {**where, "null": True}):
             continue
         x = cell.rank / r_id(cell.dim, cell.order)
-        for value in ratios.get((cell.cell, cell.method), []):
-            key = (cell.problem.removesuffix("/null"), cell.method, cell.dim)
-            groups.setdefault(key, []).append((x, value))
+        key = (cell.problem.removesuffix("/null"), cell.method, cell.dim)
+        points = groups.setdefault(key, [])
+        points += [(x, value) for value in ratios.get((cell.cell, cell.method), [])]
     for (problem, method, dim), points in groups.items():
         fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points])
-        if fit is not None:
-            yield f"{problem}, {method}, d = {dim}", fit.power, fit.low, fit.high
+        name = f"{problem}, {method}, d = {dim}"
+        if fit is None:
+            yield _lacking(name, "no fit")
+        elif level != 0.95:
+            yield _lacking(name, "no interval but at 95%")
+        else:
+            yield Interval(name, fit.power, fit.low, fit.high)
 
 
-def _trivial_dims(where: Mapping[str, Any], level: float, store: Store) -> Iterator[Interval]:
+def _trivial_dims(
+    where: Mapping[str, Any], share: float, store: Store, level: float
+) -> Iterator[Interval]:
     """By the null law: the interval is that of the power at one d, which grows with d."""
     from tdlab.stats.null_law import dimension_that_looks_trivial
 
     # r_id is that of order 3 there.
     cubic = {cell.problem.removesuffix("/null") for cell in store.counts() if cell.order == 3}
-    for name, *powers in _null_law(where, store):
-        if name.rsplit(", ", 2)[0] not in cubic:
+    for one in _null_law(where, store, level):
+        if one.where.rsplit(", ", 2)[0] not in cubic:
+            continue
+        if one.lack:
+            yield one
             continue
         # A larger power compresses more: the dimension grows with it.
-        middle, low, high = (dimension_that_looks_trivial(power, level) for power in powers)
-        yield name, middle, low, high
+        powers = (one.value, one.low, one.high)
+        middle, low, high = (dimension_that_looks_trivial(power, share) for power in powers)
+        yield Interval(one.where, middle, low, high)

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from tdlab.stats.threshold import Threshold
 
 
-def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
-    """Estimate the rank of even odds on every curve at every dimension.
+def threshold_rows(counts: Iterable[CellCounts], level: float = 0.95) -> list[dict[str, Any]]:
+    """Estimate the rank of even odds on every curve at every dimension, with confidence ``level``.
 
     Only contiguous prefixes of the indices count. Cells outside the method's range, exceptions
     and null twins enter no threshold; timeouts, memory and crashes enter as censored trials.
     """
     rows = []
     for (_, problem, n, method, dim), cells in _by_dimension(counts):
-        found, trials, timeouts = _threshold(cells)
+        found, trials, timeouts = _threshold(cells, level)
         row: dict[str, Any] = {"problem": problem, "method": method, "dim": dim, "n": n}
         if found is not None:
             row.update(
@@ -45,7 +45,7 @@ def threshold_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
     return rows
 
 
-def exponent_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
+def exponent_rows(counts: Iterable[CellCounts], level: float = 0.95) -> list[dict[str, Any]]:
     """Fit r* = c d^alpha on every curve; the local slopes stand also where a fit is refused."""
     return [
         {
@@ -67,12 +67,12 @@ def exponent_rows(counts: Iterable[CellCounts]) -> list[dict[str, Any]]:
             ),
             "message": fit.message,
         }
-        for problem, n, method, dims, fit in exponents(counts)
+        for problem, n, method, dims, fit in exponents(counts, level)
     ]
 
 
 def exponents(
-    counts: Iterable[CellCounts],
+    counts: Iterable[CellCounts], level: float = 0.95
 ) -> list[tuple[str, int | None, str, int, Exponent]]:
     """(problem, n, method, number of dimensions, fit) of every curve with two dimensions."""
     from tdlab.stats.scaling import fit_exponent
@@ -86,7 +86,7 @@ def exponents(
     return [
         (
             problem, n, method, len(points),
-            fit_exponent([dim for dim, _ in points], [found for _, found in points]),
+            fit_exponent([dim for dim, _ in points], [found for _, found in points], level),
         )
         for (_, problem, n, method), points in curves.items()
         if len(points) > 1
@@ -109,7 +109,7 @@ def _by_dimension(
     return [(key, sorted(groups[key], key=lambda cell: cell.rank)) for key in ordered]
 
 
-def _threshold(cells: list[CellCounts]) -> tuple[Threshold | None, int, int]:
+def _threshold(cells: list[CellCounts], level: float = 0.95) -> tuple[Threshold | None, int, int]:
     """The threshold of cells that differ in rank, and the trials and timeouts behind it."""
     from tdlab.stats.threshold import estimate
 
@@ -124,4 +124,8 @@ def _threshold(cells: list[CellCounts]) -> tuple[Threshold | None, int, int]:
             timeouts.append(censored)
     if not ranks:
         return None, 0, 0
-    return estimate(ranks, successes, trials, timeouts=timeouts), sum(trials), sum(timeouts)
+    return (
+        estimate(ranks, successes, trials, timeouts=timeouts, level=level),
+        sum(trials),
+        sum(timeouts),
+    )

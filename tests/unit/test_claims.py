@@ -11,8 +11,8 @@ import pytest
 import tdlab
 from tdlab import InputError
 from tdlab.lab.bundled import experiments
-from tdlab.lab.claims import Check, Verdict, judge
 from tdlab.lab.spec import parse_spec, read_spec
+from tdlab.lab.verdicts import judge
 from tdlab.stats import dimension_that_looks_trivial, fit_null_law
 
 SPEC = """
@@ -80,7 +80,7 @@ def store(tmp_path_factory):
 def test_checks_hold_fail_or_have_no_data(store):
     verdicts = judge(parse_spec(SPEC).claim, store)
     assert [v.status for v in verdicts] == ["holds", "holds", "holds", "fails", "holds", "no data"]
-    where, value, low, high = verdicts[2].worst
+    where, value, low, high, _ = verdicts[2].worst
     frame = store.trials()
     null = frame[(frame["problem"] == "He3/sphere/null") & (frame["rank"] == 3)]["risk_ratio"]
     assert value == pytest.approx(null.median()) and low <= value <= high and "r = 3" in where
@@ -92,6 +92,8 @@ def test_too_few_trials_are_undecided(tmp_path):
     store = tdlab.run(parse_spec(text), store=tmp_path / "few.db", workers=1)
     verdicts = judge(parse_spec(text).claim, store)
     assert [v.status for v in verdicts[1:5]] == ["undecided"] * 4
+    assert [v.reasons for v in verdicts[1:3]] == ["too few trials (2)", "too few trials (1)"]
+    assert verdicts[1].worst is None
 
 
 def test_stopped_trials_widen_what_is_said_of_risks(store):
@@ -119,7 +121,7 @@ def test_thresholds_and_exponents_are_those_of_the_store(store):
     verdict = judge(parse_spec(text).claim, store)[1]
     row = store.thresholds().iloc[0]
     assert verdict.status == ("holds" if row["low"] > 3 else "undecided")
-    assert verdict.worst[2] == pytest.approx(row["low"] / 6) and verdict.worst[3] == math.inf
+    assert verdict.worst.low == pytest.approx(row["low"] / 6) and verdict.worst.high == math.inf
 
 
 def test_curves_without_a_fit_keep_a_check_undecided(store, tmp_path):
@@ -128,27 +130,14 @@ def test_curves_without_a_fit_keep_a_check_undecided(store, tmp_path):
     text = text.replace('quantity = "recovered"\nabove', 'quantity = "exponent"\nabove')
     two = tdlab.run(parse_spec(text), store=tmp_path / "two.db", workers=1)
     verdict = judge(parse_spec(text).claim, two)[0]
-    assert verdict.status == "undecided" and verdict.worst[2:] == (-math.inf, math.inf)
+    assert verdict.status == "undecided" and verdict.reasons == "too few dimensions (1)"
     # One trial a rank tells no side of one half: there is no bound on the threshold at all.
     text = SPEC.replace("trials = 7", "trials = 1", 1)
     text = text.replace('quantity = "recovered"\nabove', 'quantity = "threshold"\nabove')
     few = tdlab.run(parse_spec(text), store=tmp_path / "one.db", workers=1)
     assert few.thresholds()["status"].tolist() == ["too-few-trials"]
     verdict = judge(parse_spec(text).claim, few)[0]
-    assert verdict.status == "undecided" and verdict.worst[2:] == (0.0, math.inf)
-
-
-def test_the_interval_printed_is_the_one_that_decides():
-    check = Check("both", "risk", (), unit="1", level=None, above=0.3, below=0.5)
-
-    def worst(*intervals):
-        found = tuple((str(i), low, low, high) for i, (low, high) in enumerate(intervals))
-        return Verdict(check, "", found).worst
-
-    assert worst((0.35, 0.4), (0.38, 0.49))[0] == "1", "nearest to either bound"
-    assert worst((0.35, 0.6), (0.31, 0.4))[0] == "0", "undecided before one that holds"
-    assert worst((-math.inf, math.inf), (0.1, 0.2), (0.35, 0.4))[0] == "1", "the one that fails"
-    assert worst() is None
+    assert verdict.status == "undecided" and verdict.reasons == "too few trials (1)"
 
 
 def test_a_gain_holds_both_medians_with_95_percent(store):
@@ -204,6 +193,7 @@ def test_profiles_replace_what_they_name():
         ("above = 0.5", 'above = "x"', "above"),
         ("where = { dim = 99 }", "where = { dims = 99 }", "where"),
         ("where = { dim = 99 }", "where = 3", "where"),
+        ("[claim]", "[claim]\nwindow = 1", "window"),
         (
             'quantity = "risk"\nwhere = { dim = 99 }',
             'quantity = "threshold"\nwhere = { x_to = 0.4 }',
@@ -329,7 +319,7 @@ above = 1.0
 """
     text = SPEC.replace("[profile.full]", check + "[profile.full]", 1)
     half, most, law = judge(parse_spec(text).claim, store)[-3:]
-    (_, power, low, high), (_, middle, first, last) = law.worst, half.worst
+    (_, power, low, high, _), (_, middle, first, last, _) = law.worst, half.worst
     assert (middle, first, last) == tuple(
         dimension_that_looks_trivial(q, 0.5) for q in (power, low, high)
     )
