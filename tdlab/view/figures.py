@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tdlab.view import correlation, ensembles, moves, phase, risk, samples, scaling, style, sweep
 
 if TYPE_CHECKING:
@@ -218,10 +220,20 @@ def _swept(
                     null=cell.null,
                     ratios=tuple(ratios.get((cell.cell, cell.method), ())),
                     recovered=share,
+                    rows=_pure_rows(cell, identities[cell.id][1]["problem"]),
                 )
                 found.setdefault((problem, option), []).append((cell, one))
             break
     return found
+
+
+def _pure_rows(cell: CellCounts, problem: dict[str, Any]) -> str | None:
+    """The ensemble, where the network is a sum of He_3 of its unit rows up to a factor."""
+    from tdlab.networks.activation import Activation
+
+    degrees = np.flatnonzero(Activation(tuple(problem["activation"])).hermite_coefficients())
+    plain = degrees.tolist() == [3] and problem.get("signs", "positive") == "positive"
+    return cell.ensemble if plain and not problem["null"] else None
 
 
 def _others(

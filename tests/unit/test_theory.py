@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+import tdlab
 from tdlab import theory
 
 
@@ -63,3 +64,16 @@ def test_defective_cases_have_a_singular_jacobian(key, rng):
 
 def test_every_threshold_names_its_source():
     assert all("arXiv" in t.source and t.claim for t in theory.THRESHOLDS)
+
+
+def test_turned_rows_cost_nothing_unturned_and_2_orthonormal():
+    assert theory.turned_risk(np.eye(4), 1.0) == pytest.approx(0.0, abs=1e-15)
+    # Orthonormal rows stay so in the mean: no cross terms.
+    for c in (0.0, 0.3, 0.9):
+        assert theory.turned_risk(np.eye(5)[:3], c) == pytest.approx(2 * (1 - c**3))
+        assert theory.turned_risk(np.eye(1, 7), c, rescaled=True) == pytest.approx(1 - c**6)
+    for weights, cosine, name in (
+        (2 * np.eye(3), 0.5, "weights"), (np.ones(3), 0.5, "weights"), (np.eye(3), 1.1, "cosine"),
+    ):  # fmt: skip
+        with pytest.raises(tdlab.InputError, match=name):
+            theory.turned_risk(weights, cosine)

@@ -6,7 +6,7 @@ import pytest
 from tdlab.lab.store import CellCounts
 from tdlab.lab.summary import exponents, threshold_rows
 from tdlab.lab.trial import OUTCOMES
-from tdlab.view import phase, risk, scaling, style
+from tdlab.view import phase, risk, scaling, style, sweep
 
 
 def cells(methods, dims, trials=12):
@@ -73,3 +73,18 @@ def test_thresholds_over_dimension_show_fits_slopes_and_censoring(tmp_path):
     lines = (tmp_path / "scaling.csv").read_text().splitlines()
     assert len(lines) == 5 and "censored" in lines[1]
     assert f"{fit.slopes[0].estimate}" in lines[1] and f"{fit.lower}" in lines[4]
+
+
+@pytest.mark.parametrize("rows", ["isotropic", None])
+def test_given_weights_are_drawn_beside_their_law_without_a_row_of_recovery(rows, tmp_path):
+    found = [
+        sweep.SweepCell(
+            "He3/isotropic", "ideal", "cosine", c, 8, 12, 3, False, (0.5,) * 6, 0.0, rows
+        )
+        for c in (0.5, 0.7, 0.9)
+    ]
+    with style.drawing():
+        sweep.draw("He3/isotropic", "cosine", found, tmp_path, "sweep")
+    text = (tmp_path / "sweep.svg").read_text()
+    assert "one row" in text and "recover" not in text
+    assert ("exact mean" in text) == (rows is not None)
