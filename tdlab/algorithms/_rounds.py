@@ -8,12 +8,13 @@ Cost       a round: its candidates, and one joint least squares of ``_gram.refin
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from tdlab.algorithms._candidates import distinct
 from tdlab.algorithms._gram import refine
-from tdlab.algorithms.base import EXACT_FIT, Budget
+from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.residual import deflate
 
@@ -22,31 +23,28 @@ _DROPPED = 0.2
 
 
 def fit_in_rounds(
+    method: Any,
     tensor: SymmetricTensor,
     rank: int,
     draw: Callable[[SymmetricTensor, int], np.ndarray],
-    rounds: int,
     rng: np.random.Generator,
     budget: Budget,
-) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
-    """Fit ``rank`` components from candidates.
+    incomplete: str,
+) -> Decomposition:
+    """Fit ``rank`` components from candidates; the history is of residuals after each round.
 
     Parameters
     ----------
+    method : a method with the option ``rounds``
     draw : function of a residual tensor and the number of components missing
         Unit rows (any number, d), best where the tensor is large.
-
-    Returns
-    -------
-    rows : (k, d) array, k <= rank
-    weights : (k,) array
-    history : tuple of float
-        Relative residual after each round.
+    incomplete : str
+        What a result says that does not fit.
     """
     found, weights = np.empty((0, tensor.dim)), np.empty(0)
     best: tuple[float, np.ndarray, np.ndarray] = (np.inf, found, weights)
     history: list[float] = []
-    for _ in range(rounds):
+    for _ in range(method.rounds):
         if len(found) == rank:
             # At a stationary point R(w, w, .) = 0 everywhere, but the residual's slice R(w) is
             # large where a row stands in for others.
@@ -69,4 +67,16 @@ def fit_in_rounds(
         # Rows that the fit has merged stand for one component.
         kept = distinct(found, weights, _SAME)
         found, weights = found[kept], weights[kept]
-    return best[1], best[2], tuple(history)
+    late = budget.expired
+    return finish(
+        method,
+        tensor,
+        rank,
+        budget,
+        components=best[1],
+        weights=best[2],
+        status=Status.TIME_LIMIT if late else Status.STAGNATED,
+        message="Stopped by max_seconds." if late else incomplete,
+        nit=len(history),
+        history=tuple(history),
+    )

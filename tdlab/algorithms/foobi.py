@@ -18,6 +18,7 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._even import spectrum
+from tdlab.algorithms._pencil import real_eigenvectors
 from tdlab.algorithms._polish import polish
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.algorithms.hss19 import leading_rows
@@ -116,10 +117,5 @@ def _diagonalise(
     first, second = (
         np.tensordot(rng.standard_normal(len(kernel)), kernel, axes=1) for _ in range(2)
     )
-    try:
-        ratios, vectors = np.linalg.eig(np.linalg.solve(second.T, first.T).T)
-    except np.linalg.LinAlgError:
-        return None
-    if np.abs(np.imag(ratios)).max() > 1e-6 * np.abs(ratios).max():
-        return None
-    return leading_rows(np.real(vectors).T, basis)
+    vectors = real_eigenvectors(first, second)
+    return None if vectors is None else leading_rows(vectors.T, basis)

@@ -19,6 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._even import packed_size, spectrum
+from tdlab.algorithms._pencil import real_eigenvectors
 from tdlab.algorithms._polish import polish
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
@@ -110,13 +111,8 @@ def _symmetric_elements(basis: np.ndarray, count: int) -> np.ndarray:
 def _quotient(cubes: np.ndarray, basis: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
     """Unit rows (r, d) from one pair of contractions; None if they are not real."""
     first, second = ((cubes @ rng.standard_normal(basis.shape[1])).T for _ in range(2))
-    try:
-        ratios, vectors = np.linalg.eig(np.linalg.solve(second.T, first.T).T)
-    except np.linalg.LinAlgError:
-        return None
-    if np.abs(np.imag(ratios)).max() > 1e-6 * np.abs(ratios).max():
-        return None
-    return leading_rows(np.real(vectors).T, basis)
+    vectors = real_eigenvectors(first, second)
+    return None if vectors is None else leading_rows(vectors.T, basis)
 
 
 def leading_rows(coordinates: np.ndarray, basis: np.ndarray) -> np.ndarray:

@@ -23,7 +23,7 @@ import numpy as np
 
 from tdlab.algorithms._precondition import harmonic, plain, precondition
 from tdlab.algorithms._rounds import fit_in_rounds
-from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_choice, check_integer
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 
@@ -86,20 +86,7 @@ class HSSS:
             count = self.contractions or 2 * need + 16
             return self.candidates(rest, count, rng=rng, budget=budget)
 
-        rows, weights, history = fit_in_rounds(tensor, rank, draw, self.rounds, rng, budget)
-        late = budget.expired
-        return finish(
-            self,
-            tensor,
-            rank,
-            budget,
-            components=rows,
-            weights=weights,
-            status=Status.TIME_LIMIT if late else Status.STAGNATED,
-            message="Stopped by max_seconds." if late else _INCOMPLETE,
-            nit=len(history),
-            history=history,
-        )
+        return fit_in_rounds(self, tensor, rank, draw, rng, budget, _INCOMPLETE)
 
     def candidates(
         self,

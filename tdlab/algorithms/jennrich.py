@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from tdlab.algorithms._pencil import real_eigenvectors
 from tdlab.algorithms._polish import polish
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
@@ -116,10 +117,5 @@ def _diagonalise(
     first, second = (basis.T @ _contraction(tensor, rng) @ basis for _ in range(2))
     # first @ inv(second) = V diag(<g, w_i> / <h, w_i>) V^-1 with V the compressed components:
     # its eigenvectors are the components whatever the weights, if the ratios are distinct.
-    try:
-        ratios, vectors = np.linalg.eig(np.linalg.solve(second.T, first.T).T)
-    except np.linalg.LinAlgError:
-        return None
-    if np.abs(np.imag(ratios)).max() > 1e-6 * np.abs(ratios).max():
-        return None
-    return (basis @ np.real(vectors)).T
+    vectors = real_eigenvectors(first, second)
+    return None if vectors is None else (basis @ vectors).T

@@ -17,12 +17,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from tdlab.algorithms._peer_als import CHUNK, best_start
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
-from tdlab.algorithms.tensorly_als import symmetric_rows
 from tdlab.errors import check_integer, check_real
 from tdlab.tensors import SymmetricTensor
-
-_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -82,27 +80,11 @@ class PyttbALS:
                 message="'pyttb-als' needs pyttb: pip install 'tdlab[peers]'.",
             )
         array = tensor.dense() / tensor.norm()
-        history: list[float] = []
-        results: list[Decomposition] = []
-        for _ in range(self.restarts):
-            factors = self._descend(array, rank, rng, history, budget)
-            late = budget.expired
-            results.append(
-                finish(
-                    self,
-                    tensor,
-                    rank,
-                    budget,
-                    components=symmetric_rows(factors),
-                    status=Status.TIME_LIMIT if late else Status.STAGNATED,
-                    message="Stopped by max_seconds." if late else _STUCK,
-                    nit=len(history) * _CHUNK,
-                    history=tuple(history),
-                )
-            )
-            if results[-1].success or late:
-                break
-        return min(results, key=lambda result: result.residual)
+
+        def descend(history: list[float]) -> list[np.ndarray]:
+            return self._descend(array, rank, rng, history, budget)
+
+        return best_start(self, tensor, rank, budget, descend)
 
     def _descend(
         self,
@@ -116,9 +98,8 @@ class PyttbALS:
         pyttb = import_module("pyttb")
         # What init="random" does, from our stream and not from NumPy's global state.
         factors = [rng.uniform(size=(len(array), rank)) for _ in range(array.ndim)]
-        for first in range(0, self.iterations, _CHUNK):
-            # Sweeps run in chunks so that the clock can stop them between two.
-            sweeps = min(_CHUNK, self.iterations - first)
+        for first in range(0, self.iterations, CHUNK):
+            sweeps = min(CHUNK, self.iterations - first)
             try:
                 model, _, output = pyttb.cp_als(
                     pyttb.tensor(array),
@@ -136,9 +117,3 @@ class PyttbALS:
             if output["iters"] + 1 < sweeps or budget.expired:
                 break
         return factors
-
-
-_STUCK = (
-    "ALS stopped improving: it swamps above a rank of two or three times the dimension. "
-    "Try method='auto'."
-)

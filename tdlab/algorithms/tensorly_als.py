@@ -14,11 +14,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.algorithms._peer_als import CHUNK, best_start
+from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.tensors import SymmetricTensor
-
-_CHUNK = 50
 
 
 @dataclass(frozen=True)
@@ -66,27 +65,11 @@ class TensorlyALS:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         array = tensor.dense() / tensor.norm()
-        history: list[float] = []
-        results: list[Decomposition] = []
-        for _ in range(self.restarts):
-            factors = self._descend(array, rank, rng, history, budget)
-            late = budget.expired
-            results.append(
-                finish(
-                    self,
-                    tensor,
-                    rank,
-                    budget,
-                    components=symmetric_rows(factors),
-                    status=Status.TIME_LIMIT if late else Status.STAGNATED,
-                    message="Stopped by max_seconds." if late else _STUCK,
-                    nit=len(history) * _CHUNK,
-                    history=tuple(history),
-                )
-            )
-            if results[-1].success or late:
-                break
-        return min(results, key=lambda result: result.residual)
+
+        def descend(history: list[float]) -> list[np.ndarray]:
+            return self._descend(array, rank, rng, history, budget)
+
+        return best_start(self, tensor, rank, budget, descend)
 
     def _descend(
         self,
@@ -106,13 +89,12 @@ class TensorlyALS:
             warnings.simplefilter("ignore")
             cp = initialize_cp(array, rank, init=self.init, random_state=state)
             previous = np.inf
-            for _ in range(0, self.iterations, _CHUNK):
-                # Sweeps run in chunks so that the clock can stop them between two.
+            for _ in range(0, self.iterations, CHUNK):
                 weights, factors = cp
                 cp, errors = parafac(
                     array,
                     rank,
-                    n_iter_max=_CHUNK,
+                    n_iter_max=CHUNK,
                     init=CPTensor((weights, factors)),  # pyright: ignore[reportArgumentType] (a CPTensor is accepted; the default's type is inferred)
                     tol=0,
                     return_errors=True,
@@ -125,20 +107,3 @@ class TensorlyALS:
                     break
                 previous = squared
         return [np.asarray(factor) for factor in cp[1]]
-
-
-_STUCK = (
-    "ALS stopped improving: it swamps above a rank of two or three times the dimension. "
-    "Try method='auto'."
-)
-
-
-def symmetric_rows(factors: list[np.ndarray]) -> np.ndarray:
-    """Unit rows (rank, dim): the average of a column over the modes, signs aligned to the first."""
-    aligned = []
-    for factor in factors:
-        unit = factor / np.maximum(np.linalg.norm(factor, axis=0), 1e-300)
-        if aligned:
-            unit = unit * np.where((unit * aligned[0]).sum(axis=0) < 0.0, -1.0, 1.0)
-        aligned.append(unit)
-    return np.mean(aligned, axis=0).T

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.algorithms.base import Budget
 from tdlab.errors import InputError, check_real
-from tdlab.learners.base import Fit, Learner
+from tdlab.learners._control import Control
 from tdlab.networks import TwoLayerNetwork
 
 
 @dataclass(frozen=True)
-class Ideal(Learner):
+class Ideal(Control):
     """The teacher with every weight turned by the same angle.
 
     Parameters
@@ -32,32 +31,25 @@ class Ideal(Learner):
         Whether the output weights are multiplied by the best common factor for the teacher.
     """
 
-    teacher: TwoLayerNetwork
     cosine: float = 1.0
     rescaled: bool = False
 
     name = "ideal"
-    proper = True
     version = 1
-    samples = "none: it is told the teacher"
-    needs_samples = False
     guarantee = "rows of the stated cosine"
     cost = "O(r d)"
-    source = "a control, not a learner"
 
     def __post_init__(self) -> None:
         what = "learner 'ideal', option 'cosine'"
         if check_real(what, self.cosine, 0.0) > 1.0:
             raise InputError(f"{what}: got {self.cosine}, wanted a number from 0 to 1")
-        what = "learner 'ideal', option 'teacher'"
-        if not isinstance(self.teacher, TwoLayerNetwork):
-            raise InputError(f"{what}: got {self.teacher!r}, wanted a TwoLayerNetwork")
         if not self.teacher.weights.any(axis=1).all():
-            raise InputError(f"{what}: got a zero row, wanted rows that have a direction")
+            raise InputError(
+                "learner 'ideal', option 'teacher': got a zero row, wanted rows that have a "
+                "direction"
+            )
 
-    def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
-        if X.shape[1] != self.teacher.dim:
-            raise InputError(f"X: got {X.shape[1]} columns, wanted {self.teacher.dim}")
+    def _altered(self, rng: np.random.Generator) -> tuple[TwoLayerNetwork, str]:
         if self.teacher.dim < 2:
             raise InputError("X: got 1 column, wanted at least 2: a row of one input cannot turn")
         turned = perturbed(self.teacher, self.cosine, rng)
@@ -67,7 +59,7 @@ class Ideal(Learner):
             inner = (own + all_of - self.teacher.risk(turned)) / 2.0
             outputs = turned.output_weights * (inner / all_of)
             turned = TwoLayerNetwork(turned.weights, outputs, turned.activation)
-        return self._done(turned, self.teacher.dim, f"The teacher at cosine {self.cosine:g}.")
+        return turned, f"The teacher at cosine {self.cosine:g}."
 
 
 def perturbed(network: TwoLayerNetwork, cosine: float, rng: np.random.Generator) -> TwoLayerNetwork:

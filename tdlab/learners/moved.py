@@ -17,10 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.algorithms.base import Budget
 from tdlab.algorithms.uniqueness import jacobian_gram
 from tdlab.errors import InputError, check_choice, check_real
-from tdlab.learners.base import Fit, Learner
+from tdlab.learners._control import Control
 from tdlab.networks import TwoLayerNetwork
 
 DIRECTIONS = ("weakest", "random")
@@ -28,7 +27,7 @@ _PURE = 1e-12
 
 
 @dataclass(frozen=True)
-class Moved(Learner):
+class Moved(Control):
     """The teacher, of activation He_k and unit rows, with its weights moved.
 
     The coefficient a_i of a unit counts as |a_i|^{1/k} in its row, so that norms move too.
@@ -41,30 +40,19 @@ class Moved(Learner):
         |move|_F / |W|_F.
     """
 
-    teacher: TwoLayerNetwork
     direction: str = "weakest"
     size: float = 1e-3
 
     name = "moved"
-    proper = True
     version = 1
-    samples = "none: it is told the teacher"
-    needs_samples = False
     guarantee = "weights at the stated distance"
     cost = "O((r d)^3)"
-    source = "a control, not a learner"
 
     def __post_init__(self) -> None:
         check_choice("learner 'moved', option 'direction'", self.direction, DIRECTIONS)
         check_real("learner 'moved', option 'size'", self.size, 0.0)
-        if not isinstance(self.teacher, TwoLayerNetwork):
-            raise InputError(
-                f"learner 'moved', option 'teacher': got {self.teacher!r}, wanted a TwoLayerNetwork"
-            )
 
-    def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
-        if X.shape[1] != self.teacher.dim:
-            raise InputError(f"X: got {X.shape[1]} columns, wanted {self.teacher.dim}")
+    def _altered(self, rng: np.random.Generator) -> tuple[TwoLayerNetwork, str]:
         order = _pure_degree(self.teacher)
         coefficients = self.teacher.output_weights
         rows = self.teacher.weights * np.abs(coefficients[:, None]) ** (1.0 / order)
@@ -80,7 +68,7 @@ class Moved(Learner):
         network = TwoLayerNetwork(
             rows / norms[:, None], signs * norms**order, self.teacher.activation
         )
-        return self._done(network, self.teacher.dim, f"The teacher moved by {self.size:g}.")
+        return network, f"The teacher moved by {self.size:g}."
 
 
 def weakest_direction(

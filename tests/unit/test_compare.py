@@ -8,6 +8,7 @@ import pytest
 import tdlab
 from tdlab.errors import InputError
 from tdlab.lab.compare import compare
+from tdlab.lab.spec import parse_spec
 from tests.lab_tools import tdlab as tdlab_command_line
 
 SPEC = """
@@ -32,9 +33,8 @@ iterations = 200
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("compare")
-    (folder / "spec.toml").write_text(SPEC)
-    return tdlab.run(folder / "spec.toml", store=folder / "compare.db", workers=1)
+    path = tmp_path_factory.mktemp("compare") / "compare.db"
+    return tdlab.run(parse_spec(SPEC), store=path, workers=1)
 
 
 def rows(store, **options):
@@ -90,10 +90,8 @@ def test_numbers_of_samples_stay_apart(tmp_path):
 
 
 def test_a_single_shard_is_refused(tmp_path):
-    path = tmp_path / "spec.toml"
-    path.write_text(SPEC)
     with (
-        tdlab.run(path, store=tmp_path / "part.db", workers=1, shard="1/2") as store,
+        tdlab.run(parse_spec(SPEC), store=tmp_path / "part.db", workers=1, shard="1/2") as store,
         pytest.raises(InputError, match="got shard 1/2 alone, wanted the whole"),
     ):
         compare(store)

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 import tdlab
+from tdlab.lab.spec import parse_spec
 from tdlab.stats.binomial import median_interval
 from tdlab.view.figures import plot_store
 
@@ -16,7 +17,7 @@ time_limit = 30
 activation = "He3"
 ensemble = "isotropic"
 dims = [4, 5]
-ranks = { from = 1.25, to = 1.5, steps = 2, unit = "d" }
+ranks = { from = 1.3, to = 1.5, steps = 2, unit = "d" }
 null = true
 [[problem]]
 activation = "x**3"
@@ -34,9 +35,8 @@ iterations = 30
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("figures")
-    (folder / "spec.toml").write_text(SPEC.replace("from = 1.25", "from = 1.3"))
-    return tdlab.run(folder / "spec.toml", store=folder / "figures.db", workers=1)
+    path = tmp_path_factory.mktemp("figures") / "figures.db"
+    return tdlab.run(parse_spec(SPEC), store=path, workers=1)
 
 
 def read(path):
