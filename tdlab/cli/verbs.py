@@ -8,7 +8,7 @@ import click
 
 import tdlab
 
-_VERBS = (
+VERBS = (
     "run",
     "decompose",
     "compare",
@@ -29,10 +29,10 @@ class _Verbs(click.Group):
     """A group whose commands are the modules beside this one."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*_VERBS]  # the verb `list` is this module's `list` once it is loaded
+        return [*VERBS]  # the verb `list` is this module's `list` once it is loaded
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _VERBS:
+        if cmd_name not in VERBS:
             return None
         return import_module(f"tdlab.cli.{cmd_name}").command
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tdlab.cli.verbs import VERBS
+
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tdlab"
 MATHEMATICS = ["tensors", "networks", "algorithms", "sos", "dictionary", "learners", "probes"]
@@ -103,12 +105,13 @@ sys.exit(f"loaded {{loaded}}" if loaded else 0)
 """
 
 
-@pytest.mark.parametrize("arguments", [[], ["--help"], ["run", "--help"], ["plot", "--help"]])
+@pytest.mark.parametrize("arguments", [[], ["--help"], *([verb, "--help"] for verb in VERBS)])
 def test_starting_up_loads_nothing_heavy(arguments):
     # The time itself is for a benchmark; what makes it long is loading these.
     code = START.format(arguments=arguments, heavy=HEAVY)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
+    assert ("Usage: tdlab" in done.stdout) == bool(arguments)
 
 
 def test_every_package_is_declared():

@@ -180,6 +180,15 @@ def test_links_and_named_files_are_there(page):
         assert (ROOT / file).exists(), file
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_names_on_the_pages_exist(page):
+    for name in set(re.findall(r"\btdlab(?:\.[A-Za-z]\w*)+", page.read_text())):
+        found, place = tdlab, "tdlab"
+        for part in name.split(".")[1:]:
+            place = f"{place}.{part}"
+            found = getattr(found, part, None) or importlib.import_module(place)
+
+
 def commands(page):
     """Command lines of tdlab, in fenced, indented or inline code."""
     text = page.read_text()
