@@ -9,7 +9,8 @@ from typing import Any
 from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.axes import MAX_RANK, samples_at
 from tdlab.networks.ensembles import Ensemble
-from tdlab.stats.adaptive import Rule, candidates
+from tdlab.stats.adaptive import Rule
+from tdlab.stats.starts import candidates
 from tdlab.theory import r_id
 
 ADAPTIVE = "adaptive"

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tdlab.lab.cells import Cell
-from tdlab.stats.adaptive import Anchor, Rule, Search, extrapolate
+from tdlab.stats.adaptive import Rule, Search
+from tdlab.stats.starts import Anchor, extrapolate
 
 # Outcomes that tell on which side of one half a rank is. What did not end counts as a failure
 # here: the reported interval covers both readings, and no further trial would tell them apart.

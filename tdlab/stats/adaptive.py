@@ -16,12 +16,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tdlab.stats import isotonic, posterior
+from tdlab.stats.price import Prices, Purse
+from tdlab.stats.starts import Anchor, Start
 from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate, reading
 
 LAG = 3
@@ -67,31 +69,20 @@ class Rule:
         return min(3 * LEVEL_TRIALS + self.batch, self.budget_trials)
 
 
-@dataclass(frozen=True)
-class Start:
-    """A guess of ln r*, and the factor (as a logarithm) between levels about it."""
-
-    location: float
-    step: float
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """ln r* and its standard deviation after the search: what larger dims start from."""
-
-    location: float
-    spread: float
-
-
 @dataclass
 class _Round:
-    """Trials of one round by candidate: planned, ended and still under way."""
+    """Trials of one round by candidate: planned, ended and still under way.
+
+    ``trials`` are those that tell success from failure; ``ended`` and ``seconds``, shape (2, m),
+    are of all that ended: without success, then with it.
+    """
 
     planned: np.ndarray
     successes: np.ndarray
     trials: np.ndarray
+    ended: np.ndarray
+    seconds: np.ndarray
     open: int
-    seconds: float = 0.0
 
 
 @dataclass
@@ -174,25 +165,29 @@ class Search:
         found = self._rounds[self._place.pop((rank, index))]
         position = self._position[rank]
         found.open -= 1
-        found.seconds += seconds
+        found.ended[int(bool(success)), position] += 1
+        found.seconds[int(bool(success)), position] += seconds
         if success is not None:
             found.trials[position] += 1
             found.successes[position] += success
 
     def threshold(self) -> Threshold:
         """What all outcomes so far say of r*."""
-        successes, trials, _ = self._seen(len(self._rounds))
+        successes, trials = self._seen(len(self._rounds))
         return estimate(self._rank, successes, trials)
 
     def counts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Ranks, successes and trials of all outcomes so far."""
-        successes, trials, _ = self._seen(len(self._rounds))
+        successes, trials = self._seen(len(self._rounds))
         tried = trials > 0
         return self._rank[tried], successes[tried], trials[tried]
 
     def _open(self, plan: np.ndarray) -> list[tuple[int, int]]:
-        zero = np.zeros_like(plan)
-        self._rounds.append(_Round(plan, zero, zero.copy(), int(plan.sum())))
+        none = np.zeros_like(plan)
+        ended = np.zeros((2, len(plan)), dtype=np.int64)
+        self._rounds.append(
+            _Round(plan, none, none.copy(), ended, ended.astype(float), int(plan.sum()))
+        )
         fresh = []
         for position in np.flatnonzero(plan):
             rank, first = int(self._rank[position]), int(self._next_index[position])
@@ -211,12 +206,26 @@ class Search:
             return len(self._rounds)
         return max(len(self._rounds) - LAG + 1, self._search_rounds)
 
-    def _seen(self, rounds: int) -> tuple[np.ndarray, np.ndarray, float]:
+    def _seen(self, rounds: int) -> tuple[np.ndarray, np.ndarray]:
         successes, trials = np.zeros_like(self._rank), np.zeros_like(self._rank)
         for each in self._rounds[:rounds]:
             successes += each.successes
             trials += each.trials
-        return successes, trials, sum(each.seconds for each in self._rounds[:rounds])
+        return successes, trials
+
+    def _purse(self, known: int) -> Purse:
+        """What the first ``known`` rounds leave of the time, and what failures cost by them.
+
+        Trials under way, and those to come, may all fail, which takes longest.
+        """
+        if math.isinf(self.rule.budget_seconds):
+            return Purse(math.inf, np.zeros(len(self._rank)))
+        closed, flying = self._rounds[:known], self._rounds[known:]
+        seconds = sum((each.seconds for each in closed), np.zeros((2, len(self._rank))))
+        ended = sum((each.ended for each in closed), np.zeros((2, len(self._rank)), np.int64))
+        prices = Prices(self._x, ended, seconds).of_failures()
+        promised = sum(float(prices @ each.planned) for each in flying)
+        return Purse(self.rule.budget_seconds - float(seconds.sum()) - promised, prices)
 
     # The search: one level a round, each decided by all before it.
 
@@ -233,7 +242,7 @@ class Search:
                 self.reason = "no trial tells success from failure"
                 return None
         position = self._next_level()
-        if position is None or (self._levels and not self._affords_a_level()):
+        if position is None or (self._levels and not self._affords_a_level(position)):
             self._search_rounds = len(self._rounds)
             return None
         self._levels.append((position, 0.0))
@@ -241,12 +250,11 @@ class Search:
         plan[position] = min(LEVEL_TRIALS, self.rule.budget_trials)
         return plan
 
-    def _affords_a_level(self) -> bool:
-        """Whether the budgets hold another level, at the mean price of those before."""
-        seconds = self._seen(len(self._rounds))[2]
-        return (
-            self.planned + LEVEL_TRIALS <= self.rule.budget_trials
-            and seconds * (1 + LEVEL_TRIALS / self.planned) <= self.rule.budget_seconds
+    def _affords_a_level(self, position: int) -> bool:
+        """Whether the budgets hold another level."""
+        purse = self._purse(len(self._rounds))
+        return self.planned + LEVEL_TRIALS <= self.rule.budget_trials and all(
+            purse.pay(position) for _ in range(LEVEL_TRIALS)
         )
 
     def _next_level(self) -> int | None:
@@ -293,16 +301,28 @@ class Search:
     def _round_plan(self) -> np.ndarray | None:
         """Trials of the next round, perhaps none; None when the search for r* is over."""
         known = self._known()
-        successes, trials, seconds = self._seen(known)
         in_flight = sum(int(each.planned.sum()) for each in self._rounds[known:])
+        wanted = self._wanted(known, in_flight)
+        if wanted is None:
+            return None
+        purse = self._purse(known)
+        plan = np.zeros_like(self._rank)
+        for position in wanted:
+            if not purse.pay(position):
+                break
+            plan[position] += 1
+        if purse.empty and not plan.any() and not in_flight:
+            self.reason = "budget"
+            return None
+        return plan
+
+    def _wanted(self, known: int, in_flight: int) -> list[int] | None:
+        """Candidates of the next trials, one each, as far as time allows; None at the end."""
+        successes, trials = self._seen(known)
         size = min(
             max(self.rule.batch, math.ceil(_GROWTH * self.planned)),
             self.rule.budget_trials - self.planned,
         )
-        if math.isfinite(self.rule.budget_seconds):
-            each = seconds / max(self.planned - in_flight, 1)
-            left = self.rule.budget_seconds - seconds - each * in_flight
-            size = min(size, math.floor(left / each) if each > 0 else size)
         if size <= 0:
             self.reason = "budget"
             return None
@@ -324,18 +344,16 @@ class Search:
         told = itertools.takewhile(lambda each: not each.trials.any(), self._rounds[:known][::-1])
         return sum(int(each.planned.sum()) for each in told)
 
-    def _beyond(self, size: int, successes: np.ndarray, trials: np.ndarray) -> np.ndarray | None:
+    def _beyond(self, size: int, successes: np.ndarray, trials: np.ndarray) -> list[int] | None:
         """No rank yet under one half: further up, until the last candidate is surely above."""
         top = int(np.flatnonzero(trials)[-1])
         found = estimate(self._rank, successes, trials)
         if found.status is ThresholdStatus.ALL_RECOVERED and found.lower == self._rank[-1]:
             self.reason = "all ranks recovered"
             return None
-        plan = np.zeros_like(self._rank)
-        plan[self._nearest(self._x[top] + math.log(2.0))] = size
-        return plan
+        return [self._nearest(self._x[top] + math.log(2.0))] * size
 
-    def _below(self, size: int, successes: np.ndarray, trials: np.ndarray) -> np.ndarray | None:
+    def _below(self, size: int, successes: np.ndarray, trials: np.ndarray) -> list[int] | None:
         """No rank yet above one half: further down, until the first are surely under it."""
         bottom = int(np.flatnonzero(trials)[0])
         if bottom > 0:
@@ -352,7 +370,7 @@ class Search:
 
     def _about(
         self, size: int, in_flight: int, successes: np.ndarray, trials: np.ndarray
-    ) -> np.ndarray | None:
+    ) -> list[int] | None:
         """The crossing is between tested ranks: narrow it down."""
         tried = trials > 0
         x = self._x[tried]
@@ -366,6 +384,9 @@ class Search:
             if found.estimate is not None and found.lower and found.upper:
                 half = math.log(found.upper / found.lower) / 2
                 if half <= self.rule.half_width or self._neighbours(found):
+                    # Believed once the rounds under way agree: a narrow interval may be luck.
+                    if in_flight:
+                        return []
                     self.reason = "precise"
                     return None
             elif not in_flight:
@@ -399,57 +420,17 @@ class Search:
             return False
         return self._position[round(found.upper)] == self._position[round(found.lower)] + 1
 
-    def _spread(self, size: int, low: float, high: float, lapse: float | None = None) -> np.ndarray:
+    def _spread(self, size: int, low: float, high: float, lapse: float | None = None) -> list[int]:
         """``size`` trials evenly over [low, high], every tenth at ``lapse``.
 
         Multiples of the golden ratio, continued from round to round, fill an interval evenly.
         """
-        plan = np.zeros_like(self._rank)
+        places = []
         for _ in range(size):
             self._spread_out += 1
             share = (self._spread_out * _GOLDEN) % 1.0
             x = low + share * (high - low)
             if lapse is not None and self._spread_out % _LAPSE_EVERY == 0:
                 x = lapse
-            plan[self._nearest(x)] += 1
-        return plan
-
-
-def candidates(top: int, half_width: float, exists: Callable[[int], bool]) -> list[int]:
-    """Ranks up to ``top`` that exist and lie at least ``half_width`` apart in ln r, ascending.
-
-    Fewer ranks hold more trials each; closer ones would tell nothing that the interval shows.
-
-    >>> candidates(39, 0.1, lambda rank: rank > 2)
-    [3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 20, 23, 26, 29, 33, 37]
-    """
-    kept: list[int] = []
-    factor = math.exp(half_width)
-    rank = 1
-    while rank <= top:
-        if exists(rank):
-            kept.append(rank)
-            rank = max(rank + 1, math.ceil(factor * rank))
-        else:
-            rank += 1
-    return kept
-
-
-def extrapolate(dims: Sequence[int], anchors: Sequence[Anchor], dim: int) -> Start | None:
-    """Where to begin at ``dim``, from what smaller dims showed; None without any.
-
-    ln r* is taken as linear in ln d with a slope of 1.25 +- 0.35 beforehand: reach grows between
-    d and d^1.5, seldom by more.
-    """
-    if not anchors:
-        return None
-    distance = np.log(np.array(dims, dtype=float) / dim)
-    y = np.array([anchor.location for anchor in anchors])
-    weight = 1.0 / (np.array([anchor.spread for anchor in anchors]) ** 2 + 0.05**2)
-    design = np.column_stack([np.ones_like(distance), distance])
-    prior = np.diag([0.0, 1.0 / 0.35**2])
-    information = design.T @ (weight[:, None] * design) + prior
-    covariance = np.linalg.inv(information)
-    location = covariance @ (design.T @ (weight * y) + prior @ np.array([0.0, 1.25]))
-    spread = math.sqrt(float(covariance[0, 0]))
-    return Start(float(location[0]), max(0.5, 2.0 * spread))
+            places.append(self._nearest(x))
+        return places

@@ -20,8 +20,9 @@ import numpy as np
 from scipy.special import expit, logit, ndtr
 
 from tdlab.errors import check_choice, check_integer
-from tdlab.stats.adaptive import Rule, Search, candidates
+from tdlab.stats.adaptive import Rule, Search
 from tdlab.stats.scaling import fit_exponent
+from tdlab.stats.starts import candidates
 from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
 
 LOWEST, HIGHEST = 20.0, 120.0

@@ -144,6 +144,39 @@ def test_a_search_keeps_to_a_budget_of_time():
     assert searched(Rule(budget_seconds=1800), lambda rank: rank < 17, seconds=250.0)[1] <= 7
 
 
+def tossed(rule, seed, failure_cost=1.0):
+    """A search for r* = 40 on coins; times like rank^2, longer for failures; and what was spent."""
+    rng, search, spent = np.random.default_rng(seed), Search(range(1, 400), rule), 0.0
+    while fresh := search.advance():
+        for rank, index in fresh:
+            succeeds = bool(rng.random() < 1 / (1 + (rank / 40) ** 8))
+            seconds = (rank / 40) ** 2 * (1.0 if succeeds else failure_cost) * rng.gamma(4, 0.25)
+            search.record(rank, index, succeeds, seconds)
+            spent += seconds
+    return search, spent
+
+
+@pytest.mark.parametrize("failure_cost", [1.0, 3.0, 30.0])
+@pytest.mark.parametrize("budget", [20.0, 100.0, 400.0])
+def test_trials_are_paid_for_at_measured_prices_of_rank_and_failure(failure_cost, budget):
+    # The price of the trials before, which are at lower ranks and recover, would be overspent 2 to
+    # 6 times. What remains: the first failure, whose price nobody has seen, and trials far up that
+    # take a third of what there is, when their time turns out long.
+    rule = Rule(half_width=0.005, budget_trials=5000, budget_seconds=budget * (1 + failure_cost))
+    shares = [tossed(rule, s, failure_cost)[1] / rule.budget_seconds for s in range(15)]
+    assert 0.7 < np.median(shares) < 1.1
+    assert max(shares) < {20.0: 2.5, 100.0: 2.0, 400.0: 1.5}[budget]
+
+
+def test_a_scan_that_ends_precise_is_as_precise_as_was_asked():
+    # Of the trials under way when an interval is narrow enough some may widen it again.
+    for seed in range(40):
+        search, _ = tossed(Rule(half_width=0.1), seed)
+        found = search.threshold()
+        assert search.reason == "precise"
+        assert np.log(found.upper / found.lower) / 2 <= 0.1 or "quantised" in found.flags
+
+
 @pytest.mark.parametrize(
     ("ranks", "outcome"),
     [
