@@ -175,7 +175,7 @@ def _theory_lines(panel: Axes, cells: Sequence[CellCounts], half_width: float, o
         panel.plot(d, r, color="black", linestyle=dash, linewidth=1.5, zorder=3)
         above = r[0] == higher
         panel.annotate(
-            label, (d[0], r[0]), xytext=(1, 7 if above else -7), textcoords="offset points",
+            label, (d[0], r[0]), xytext=(1, 12 if above else -7), textcoords="offset points",
             va="bottom" if above else "top", fontsize=11, zorder=6,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
 from tdlab.stats.binomial import median_interval
@@ -21,6 +22,11 @@ _HEADER = (
     "problem", "method", "dim", "rank", "n", "kind", "trials", "median", "low", "high",
 )  # fmt: skip
 _FEW = 3
+_PARAMETERS: Any = (0, (1, 1))
+_TWICE: Any = (0, (5, 2))
+_FEATURES: Any = "-"
+# White lines in a black casing, on tiles of any shade.
+_CASING = (withStroke(linewidth=3.0, foreground="black"),)
 
 
 def draw(
@@ -43,7 +49,8 @@ def draw(
     for dim in sorted({cell.dim for cell in cells}):
         here = [cell for cell in cells if cell.dim == dim and not cell.null]
         if len({cell.rank for cell in here}) > _FEW:
-            paths += _phases(problem, here, summaries, folder, f"samples-phase-{name}-d{dim}", rows)
+            name_here = f"samples-phase-{name}-d{dim}"
+            paths += _phases(problem, here, summaries, degree, folder, name_here, rows)
     return paths
 
 
@@ -77,9 +84,10 @@ def _lines(
         features = math.comb(dim + degree, degree)
         for x, label in ((features, f"C(d+{degree},{degree})"), (rank * dim, "r d")):
             panel.axvline(x, color="0.6", linewidth=1.0, linestyle=":")
+            # To the right of its line, where the axis cannot cut it off, and past the bars there.
             panel.annotate(
-                label, (x, 1.0), xycoords=("data", "axes fraction"), ha="right", va="top",
-                rotation=90, xytext=(-2, 0), textcoords="offset points", color="0.35", fontsize=9,
+                label, (x, 1.0), xycoords=("data", "axes fraction"), ha="left", va="top",
+                rotation=90, xytext=(6, 0), textcoords="offset points", color="0.35", fontsize=9,
             )  # fmt: skip
         panel.axhline(1.0, color="black", linewidth=1.0, linestyle=(0, (1, 2)), zorder=1)
         for index, method in enumerate(methods):
@@ -92,6 +100,8 @@ def _lines(
                 if not points:
                     continue
                 x, middle, low, high = np.array(points).T
+                # Learners share their numbers of samples: a shift keeps their bars apart.
+                x = x * 1.02 ** (2 * index + null + 1 - len(methods))
                 panel.errorbar(
                     x, middle, yerr=[middle - low, high - middle], capsize=2, linewidth=1.5,
                     color=style.COLOURS[index % len(style.COLOURS)], markersize=5, elinewidth=1.0,
@@ -129,6 +139,7 @@ def _phases(
     problem: str,
     cells: Sequence[RiskCell],
     summaries: Mapping[tuple[str, int, int, int | None, bool], tuple[float, float, float]],
+    degree: int,
     folder: Path,
     name: str,
     rows: list[tuple[object, ...]],
@@ -163,6 +174,7 @@ def _phases(
                 edges, [position - 0.5, position + 0.5], values, cmap=style.SHADES, vmin=0.0,
                 vmax=1.0, shading="flat",
             )  # fmt: skip
+        _counts(panel, ranks, dim, degree)
         panel.set_title(method)
         panel.set_yticks(range(len(ranks)), [str(rank) for rank in ranks])
     panels.flat[0].set_xscale("log")
@@ -170,7 +182,30 @@ def _phases(
     if shown is not None:
         figure.colorbar(shown, ax=panels, label="median risk / Var(f), cut at 1", shrink=0.8)
     figure.suptitle(f"{problem}, d = {dim}: where which learner predicts", fontsize=12)
+    handles = [
+        Line2D([], [], color="white", linestyle=dash, path_effects=list(_CASING), label=label)
+        for dash, label in (
+            (_PARAMETERS, "n = r d: one a parameter"),
+            (_TWICE, "n = 2 r d"),
+            (_FEATURES, f"n = C(d+{degree}, {degree}): one a feature"),
+        )
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False)
     return style.save(figure, folder, name, _HEADER, rows)
+
+
+def _counts(panel: Any, ranks: Sequence[int], dim: int, degree: int) -> None:
+    """What counting asks for: r d and 2 r d samples, a step a rank, and one a feature."""
+    edges = np.repeat(np.arange(len(ranks) + 1) - 0.5, 2)[1:-1]
+    left, right = panel.get_xlim()
+    for factor, dash in ((1, _PARAMETERS), (2, _TWICE)):
+        n = np.repeat([factor * rank * dim for rank in ranks], 2)
+        panel.plot(n, edges, color="white", linestyle=dash, path_effects=_CASING)
+    features = math.comb(dim + degree, degree)
+    panel.axvline(features, color="white", linestyle=_FEATURES, path_effects=_CASING)
+    # Counts beyond the tiles would widen the axes.
+    panel.set_xlim(left, right)
+    panel.set_ylim(-0.5, len(ranks) - 0.5)
 
 
 def _tick(panel: Any, cells: Sequence[RiskCell]) -> None:

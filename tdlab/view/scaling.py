@@ -72,12 +72,9 @@ def draw(
         handles.append(Line2D([], [], color=colour, marker=mark, linestyle="", label=label))
     bound = np.array([theory.r_id(dim, order) for dim in dims])
     above.plot(dims, bound, color="black", linewidth=1.0, zorder=0)
-    above.annotate(
-        "$r_{id}$", (dims[-1], bound[-1]), xytext=(4, 0), textcoords="offset points", color="0.35"
-    )
     lines: tuple[tuple[float, Any, str], ...] = (
         (order / 2, (0, (4, 2)), f"{order / 2:g}: conjectured for polynomial time"),
-        (order - 1, "-", f"{order - 1}: counting bound, as d grows"),
+        (order - 1, "-", f"{order - 1}: counting bound $r_{{id}}$, as d grows"),
     )
     for slope, dash, label in lines:
         below.axhline(slope, color="black", linestyle=dash, linewidth=1.0, zorder=0)

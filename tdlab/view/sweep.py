@@ -92,6 +92,10 @@ def draw(
                     continue
                 x = np.array([cell.value for cell in here])
                 middle, low, high = np.array([median_interval(cell.ratios) for cell in here]).T
+                # Methods that agree would hide each other: a small shift keeps both in sight.
+                span = max(cell.value for cell in cells) - min(cell.value for cell in cells)
+                if option != "cosine":
+                    x = x + 0.012 * span * (index - (len(methods) - 1) / 2)
                 above.errorbar(
                     x, middle, yerr=[middle - low, high - middle], color=colour, marker=mark,
                     capsize=2, markersize=5, linewidth=1.5, elinewidth=1.0,

@@ -296,6 +296,8 @@ name = "linear"
     store = tdlab.run(parse_spec(samples), store=tmp_path / "n.db", workers=1)
     names = {path.name for path in plot_store(store, tmp_path)}
     assert {"samples-x-3-sphere.png", "samples-phase-x-3-sphere-d4.svg"} <= names
+    text = (tmp_path / "samples-phase-x-3-sphere-d4.svg").read_text()
+    assert "n = 2 r d" in text and "n = C(d+3, 3)" in text
     rows = (tmp_path / "samples-x-3-sphere.csv").read_text().splitlines()
     assert len(rows) == 1 + 2 * 4 * 3 * 2
 
