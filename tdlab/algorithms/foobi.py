@@ -18,10 +18,8 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._even import spectrum
-from tdlab.algorithms._pencil import real_eigenvectors
-from tdlab.algorithms._polish import polish
-from tdlab.algorithms.base import Budget, Decomposition, Status, finish
-from tdlab.algorithms.hss19 import leading_rows
+from tdlab.algorithms._quotients import fit_by_quotients
+from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
@@ -67,29 +65,20 @@ class FOOBI:
         found = spectrum(tensor, rank)
         basis = found.packing.unpack(found.vectors.T).reshape(-1, tensor.dim, tensor.dim)
         kernel = _kernel(basis)
-        results: list[Decomposition] = []
-        for draw in range(self.draws):
-            rows, weights = _diagonalise(kernel, basis, rng), None
-            if rows is not None:
-                rows, weights, _ = polish(tensor, rows, found.coefficients(rows), budget)
-            results.append(
-                finish(
-                    self,
-                    tensor,
-                    rank,
-                    budget,
-                    components=rows,
-                    weights=weights,
-                    status=Status.BREAKDOWN,
-                    message="The kernel is not that of real rank-one matrices: the rank is wrong, "
-                    "or noise too large. Try method='spm'.",
-                    nit=draw + 1,
-                    history=tuple(result.residual for result in results),
-                )
+
+        def pair() -> tuple[np.ndarray, np.ndarray]:
+            first, second = (
+                np.tensordot(rng.standard_normal(len(kernel)), kernel, axes=1) for _ in range(2)
             )
-            if results[-1].success or budget.expired:
-                break
-        return min(results, key=lambda result: result.residual)
+            return first, second
+
+        return fit_by_quotients(self, tensor, rank, found, basis, pair, budget, _UNREAL)
+
+
+_UNREAL = (
+    "The kernel is not that of real rank-one matrices: the rank is wrong, or noise too large. "
+    "Try method='spm'."
+)
 
 
 def _kernel(basis: np.ndarray) -> np.ndarray:
@@ -108,14 +97,3 @@ def _kernel(basis: np.ndarray) -> np.ndarray:
     out[:, first, second] = (vectors / scale[:, None]).T
     out[:, second, first] = out[:, first, second]
     return out
-
-
-def _diagonalise(
-    kernel: np.ndarray, basis: np.ndarray, rng: np.random.Generator
-) -> np.ndarray | None:
-    """Unit rows (r, d) from two random kernel elements; None if they are not real."""
-    first, second = (
-        np.tensordot(rng.standard_normal(len(kernel)), kernel, axes=1) for _ in range(2)
-    )
-    vectors = real_eigenvectors(first, second)
-    return None if vectors is None else leading_rows(vectors.T, basis)

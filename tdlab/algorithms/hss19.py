@@ -19,9 +19,8 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._even import packed_size, spectrum
-from tdlab.algorithms._pencil import real_eigenvectors
-from tdlab.algorithms._polish import polish
-from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.algorithms._quotients import fit_by_quotients
+from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
@@ -67,30 +66,18 @@ class HSS19:
         # Basis of S as (d, d) matrices, s-th one B_s; an element sum_sc X_sc B_s (x) e_c.
         basis = found.packing.unpack(found.vectors.T).reshape(-1, dim, dim)
         cubes = _symmetric_elements(basis, rank_found)
-        results: list[Decomposition] = []
-        for draw in range(self.draws):
-            rows = _quotient(cubes, basis, rng)
-            weights = None
-            if rows is not None:
-                rows, weights, _ = polish(tensor, rows, found.coefficients(rows), budget)
-            results.append(
-                finish(
-                    self,
-                    tensor,
-                    rank,
-                    budget,
-                    components=rows,
-                    weights=weights,
-                    status=Status.BREAKDOWN,
-                    message="The lifted range holds no full set of real cubes: the rank is wrong, "
-                    "or noise too large. Try method='spm'.",
-                    nit=draw + 1,
-                    history=tuple(result.residual for result in results),
-                )
-            )
-            if results[-1].success or budget.expired:
-                break
-        return min(results, key=lambda result: result.residual)
+
+        def pair() -> tuple[np.ndarray, np.ndarray]:
+            first, second = ((cubes @ rng.standard_normal(dim)).T for _ in range(2))
+            return first, second
+
+        return fit_by_quotients(self, tensor, rank, found, basis, pair, budget, _UNREAL)
+
+
+_UNREAL = (
+    "The lifted range holds no full set of real cubes: the rank is wrong, or noise too large. "
+    "Try method='spm'."
+)
 
 
 def _symmetric_elements(basis: np.ndarray, count: int) -> np.ndarray:
@@ -106,17 +93,3 @@ def _symmetric_elements(basis: np.ndarray, count: int) -> np.ndarray:
     operator = products.reshape(rank * dim, rank * dim)
     vectors = np.linalg.eigh((operator + operator.T) / 2)[1]
     return vectors[:, -count:].T.reshape(count, rank, dim)
-
-
-def _quotient(cubes: np.ndarray, basis: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
-    """Unit rows (r, d) from one pair of contractions; None if they are not real."""
-    first, second = ((cubes @ rng.standard_normal(basis.shape[1])).T for _ in range(2))
-    vectors = real_eigenvectors(first, second)
-    return None if vectors is None else leading_rows(vectors.T, basis)
-
-
-def leading_rows(coordinates: np.ndarray, basis: np.ndarray) -> np.ndarray:
-    """Eigenvector (d,) of the largest |eigenvalue| of each sum_s c_s B_s: a (b, d) array."""
-    values, vectors = np.linalg.eigh(np.tensordot(coordinates, basis, axes=1))
-    best = np.abs(values).argmax(axis=1)
-    return np.take_along_axis(vectors, best[:, None, None], axis=2)[:, :, 0]
