@@ -74,7 +74,7 @@ def command(
     beyond = sum(verdict.beyond for verdict in verdicts)
     click.echo(
         f"chance       of {count} intervals at 95%, {beyond} beyond a bound; were all checks true, "
-        f"chance would put {count / 20:.2g} there at the most"
+        f"chance would put up to {count / 20:.2g} there on average"
     )
     for drawn in draw(result, folder):
         if drawn.suffix == ".png":

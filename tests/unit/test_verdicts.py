@@ -195,5 +195,5 @@ def test_reproduce_prints_intervals_and_what_it_could_not_judge(tmp_path):
     ]
     assert (
         "chance       of 6 intervals at 95%, 2 beyond a bound; were all checks true, chance would "
-        "put 0.3 there at the most" in lines
+        "put up to 0.3 there on average" in lines
     )
