@@ -6,7 +6,7 @@ controls that move the weights have what that costs; problems of a few points sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _FEW = 2
 # Fewer values of an option are variants of a method, not an axis.
 _SWEEP = 3
+# Panels of a sweep that fit side by side.
+_COLUMNS = 4
 
 
 def plot_store(store: Store, folder: Path) -> list[Path]:
@@ -155,16 +157,19 @@ def _sizes(store: Store) -> dict[int, float]:
 
 
 def _curves(
-    counts: Iterable[CellCounts], rows: Iterable[dict[str, Any]]
+    counts: Iterable[CellCounts], rows: Sequence[dict[str, Any]]
 ) -> list[scaling.ScalingCurve]:
-    """Methods with thresholds at three dimensions or more: two slopes to compare."""
+    """All methods of a problem, if one has thresholds at three dimensions: two slopes to compare.
+
+    Those of which only bounds are known stand beside it.
+    """
     from tdlab.lab.summary import exponents
 
-    return [
+    curves = [
         scaling.ScalingCurve(method, tuple(row for row in rows if row["method"] == method), fit)
         for _, _, method, _, fit in exponents(counts)
-        if len(fit.slopes) > 1
     ]
+    return curves if any(len(curve.fit.slopes) > 1 for curve in curves) else []
 
 
 def _risk_cells(
@@ -189,7 +194,10 @@ def _degree(store: Store, problem: str) -> int:
 def _swept(
     store: Store, counts: Iterable[CellCounts], ratios: dict[tuple[str, str], list[float]]
 ) -> dict[tuple[str, str], list[tuple[CellCounts, sweep.SweepCell]]]:
-    """Cells by (problem, option), for every numeric option of a method that takes three values."""
+    """Cells by (problem, option), for every numeric option of a method that takes three values.
+
+    At a few ranks, a column each; over many of them a phase diagram shows more.
+    """
     identities = store.identities()
     groups: dict[tuple[str, str], list[tuple[CellCounts, dict[str, Any]]]] = {}
     for cell in counts:
@@ -200,6 +208,8 @@ def _swept(
             groups.setdefault((problem, method["name"]), []).append((cell, facts))
     found: dict[tuple[str, str], list[tuple[CellCounts, sweep.SweepCell]]] = {}
     for (problem, method), members in groups.items():
+        if len({(cell.dim, cell.rank) for cell, _ in members}) > _COLUMNS:
+            continue
         for option in members[0][1]:
             values = {facts[option] for _, facts in members}
             numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)

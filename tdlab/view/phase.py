@@ -224,11 +224,7 @@ def _axes(panels: Any, cells: Sequence[CellCounts], half_width: float, order: in
     first.set_xticks(dims)
     first.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     first.xaxis.set_minor_locator(NullLocator())
-    decades = [m * 10**e for e in range(6) for m in (1, 2, 5)]
-    ticks = [tick for tick in decades if floor <= tick <= top]
-    first.set_yticks(ticks)
-    first.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    first.yaxis.set_minor_locator(NullLocator())
+    style.rank_ticks(first, floor, top)
 
 
 def _window_line(cells: Sequence[CellCounts], order: int) -> str:

@@ -25,6 +25,7 @@ _HEADER = (
     "slope_error", "exponent", "exponent_low", "exponent_high",
 )  # fmt: skip
 _Z = 1.96
+_DASHED: Any = (0, (4, 2))
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,19 @@ def draw(
         handles.append(Line2D([], [], color=colour, marker=mark, linestyle="", label=label))
     bound = np.array([theory.r_id(dim, order) for dim in dims])
     above.plot(dims, bound, color="black", linewidth=1.0, zorder=0)
-    lines: tuple[tuple[float, Any, str], ...] = (
-        (order / 2, (0, (4, 2)), f"{order / 2:g}: conjectured for polynomial time"),
-        (order - 1, "-", f"{order - 1}: counting bound $r_{{id}}$, as d grows"),
+    conjectured = np.array(dims, dtype=float) ** (order / 2)
+    above.plot(dims, conjectured, color="black", linestyle=_DASHED, linewidth=1.0, zorder=0)
+    # d ln r_id / d ln d of C(d+k-1, k)/d: k - 1 in the end, less before.
+    fine = np.geomspace(dims[0], dims[-1], 50)
+    counting = np.sum([fine / (fine + j) for j in range(1, order)], axis=0)
+    below.plot(fine, counting, color="black", linewidth=1.0, zorder=0)
+    below.axhline(order / 2, color="black", linestyle=_DASHED, linewidth=1.0, zorder=0)
+    lines: tuple[tuple[Any, str], ...] = (
+        (_DASHED, f"$d^{{{order / 2:g}}}$: conjectured for polynomial time"),
+        ("-", f"counting bound $r_{{id}}$, slope {order - 1} as d grows"),
     )
-    for slope, dash, label in lines:
-        below.axhline(slope, color="black", linestyle=dash, linewidth=1.0, zorder=0)
-        handles.append(Line2D([], [], color="black", linestyle=dash, label=f"slope {label}"))
+    for dash, label in lines:
+        handles.append(Line2D([], [], color="black", linestyle=dash, label=label))
     if any("censored" in row["flags"] for curve in curves for row in curve.rows):
         band = Patch(facecolor="0.5", alpha=0.25, label="timeouts as failures to as successes")
         handles.append(band)
@@ -90,8 +97,7 @@ def draw(
     below.set_xticks(dims)
     below.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     below.xaxis.set_minor_locator(NullLocator())
-    above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    above.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    style.rank_ticks(above, *above.get_ylim())
     figure.suptitle(f"{problem}: thresholds over dimension", fontsize=13)
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return style.save(figure, folder, name, _HEADER, _data(problem, curves))

@@ -9,7 +9,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 # Cividis is made for colour-blind readers and its lightness rises monotonically: it reads in grey.
 SHADES = "cividis"
@@ -51,6 +53,16 @@ def small_multiples(
         if place % columns == 0:
             panel.set_ylabel(ylabel)
     return panels
+
+
+def rank_ticks(panel: Axes, low: float, high: float) -> None:
+    """Plain numbers on a logarithmic axis of ranks, few enough not to touch."""
+    steps = (1, 2, 5) if high > 5 * low else (1, 1.5, 2, 3, 4, 5, 6, 7, 8)
+    ticks = [step * 10.0**power for power in range(7) for step in steps]
+    panel.set_yticks([tick for tick in ticks if low <= tick <= high])
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.set_ylim(low, high)
 
 
 def save(figure: Figure, folder: Path, name: str, header: Sequence[str], rows: Any) -> list[Path]:

@@ -1,12 +1,14 @@
 """Figures on synthetic counts: any number of panels, every count shown, censoring marked."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from tdlab.lab.store import CellCounts
 from tdlab.lab.summary import exponents, threshold_rows
 from tdlab.lab.trial import OUTCOMES
-from tdlab.view import phase, risk, scaling, style, sweep
+from tdlab.view import figures, phase, risk, scaling, style, sweep
 
 
 def cells(methods, dims, trials=12):
@@ -73,6 +75,20 @@ def test_thresholds_over_dimension_show_fits_slopes_and_censoring(tmp_path):
     lines = (tmp_path / "scaling.csv").read_text().splitlines()
     assert len(lines) == 5 and "censored" in lines[1]
     assert f"{fit.slopes[0].estimate}" in lines[1] and f"{fit.lower}" in lines[4]
+
+
+def test_methods_of_which_only_bounds_are_known_stand_beside_those_with_slopes():
+    counts = [
+        dataclasses.replace(cell, outcomes={**none, "failed": 40}, prefix={**none, "failed": 40})
+        if cell.method == "m1" and (none := dict.fromkeys(OUTCOMES, 0))
+        else cell
+        for cell in cells(2, [10, 15, 20, 30], trials=40)
+    ]
+    curves = figures._curves(counts, threshold_rows(counts))
+    assert [curve.method for curve in curves] == ["m0", "m1"]
+    assert [len(curve.fit.slopes) for curve in curves] == [3, 0]
+    alone = [cell for cell in counts if cell.method == "m1"]
+    assert figures._curves(alone, threshold_rows(alone)) == []
 
 
 @pytest.mark.parametrize("rows", ["isotropic", None])
