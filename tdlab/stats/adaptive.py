@@ -334,9 +334,9 @@ class Search:
             return self._spread(size, self._x[self._levels[0][0]], self._x[self._levels[-1][0]])
         first, last = isotonic.ends(successes[tried], trials[tried])
         if last >= 0.5:
-            return self._beyond(size, successes, trials)
+            return self._beyond(size, in_flight, successes, trials)
         if first < 0.5:
-            return self._below(size, successes, trials)
+            return self._below(size, in_flight, successes, trials)
         return self._about(size, in_flight, successes, trials)
 
     def _mute(self, known: int) -> int:
@@ -344,16 +344,26 @@ class Search:
         told = itertools.takewhile(lambda each: not each.trials.any(), self._rounds[:known][::-1])
         return sum(int(each.planned.sum()) for each in told)
 
-    def _beyond(self, size: int, successes: np.ndarray, trials: np.ndarray) -> list[int] | None:
+    def _end(self, reason: str, in_flight: int) -> list[int] | None:
+        """End once the rounds under way agree: what is seen may be luck. Until then begin none."""
+        if in_flight:
+            return []
+        self.reason = reason
+        return None
+
+    def _beyond(
+        self, size: int, in_flight: int, successes: np.ndarray, trials: np.ndarray
+    ) -> list[int] | None:
         """No rank yet under one half: further up, until the last candidate is surely above."""
         top = int(np.flatnonzero(trials)[-1])
         found = estimate(self._rank, successes, trials)
         if found.status is ThresholdStatus.ALL_RECOVERED and found.lower == self._rank[-1]:
-            self.reason = "all ranks recovered"
-            return None
+            return self._end("all ranks recovered", in_flight)
         return [self._nearest(self._x[top] + math.log(2.0))] * size
 
-    def _below(self, size: int, successes: np.ndarray, trials: np.ndarray) -> list[int] | None:
+    def _below(
+        self, size: int, in_flight: int, successes: np.ndarray, trials: np.ndarray
+    ) -> list[int] | None:
         """No rank yet above one half: further down, until the first are surely under it."""
         bottom = int(np.flatnonzero(trials)[0])
         if bottom > 0:
@@ -361,11 +371,9 @@ class Search:
             return self._spread(size, low, self._x[bottom] - math.log(2.0))
         found = estimate(self._rank, successes, trials)
         if found.status is ThresholdStatus.LAPSE_LIMITED:
-            self.reason = "under one half at all ranks"
-            return None
+            return self._end("under one half at all ranks", in_flight)
         if found.status is ThresholdStatus.NONE_RECOVERED and found.upper == self._rank[0]:
-            self.reason = "under one half at all ranks"
-            return None
+            return self._end("under one half at all ranks", in_flight)
         return self._spread(size, self._x[0], self._x[0] + math.log(2.0))
 
     def _about(
@@ -384,11 +392,7 @@ class Search:
             if found.estimate is not None and found.lower and found.upper:
                 half = math.log(found.upper / found.lower) / 2
                 if half <= self.rule.half_width or self._neighbours(found):
-                    # Believed once the rounds under way agree: a narrow interval may be luck.
-                    if in_flight:
-                        return []
-                    self.reason = "precise"
-                    return None
+                    return self._end("precise", in_flight)
             elif not in_flight:
                 # One side is not surely on its side of one half, whatever a smooth curve says.
                 far = 4.0 * fit.width + 2.0 * fit.spread

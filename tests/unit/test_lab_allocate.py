@@ -177,6 +177,25 @@ def test_a_scan_that_ends_precise_is_as_precise_as_was_asked():
         assert np.log(found.upper / found.lower) / 2 <= 0.1 or "quantised" in found.flags
 
 
+@pytest.mark.parametrize("chance", [0.65, 0.35])
+def test_a_scan_that_ends_without_a_crossing_says_so(chance):
+    # The same coin at every rank. Trials under way at the end may leave neither side sure.
+    ended = {
+        "all ranks recovered": {"all-recovered"},
+        "under one half at all ranks": {"none-recovered", "lapse-limited"},
+    }
+    reasons = set()
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        search, _ = searched(
+            Rule(), lambda rank, rng=rng: rng.random() < chance, ranks=range(1, 40)
+        )
+        reasons.add(search.reason)
+        if search.reason in ended:
+            assert search.threshold().status.value in ended[search.reason]
+    assert reasons & set(ended)
+
+
 @pytest.mark.parametrize(
     ("ranks", "outcome"),
     [
