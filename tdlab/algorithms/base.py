@@ -24,9 +24,15 @@ _ROUNDED = 1e-5
 
 
 class Status(StrEnum):
-    """Why a decomposition ended."""
+    """Why a decomposition ended.
+
+    ``approximation``: independent runs agree on a best fit that is not exact, and nothing says
+    that what it leaves is noise. ``complex``: exact over the complex numbers only.
+    """
 
     CONVERGED = "converged"
+    APPROXIMATION = "approximation"
+    COMPLEX = "complex"
     FIT_NOT_UNIQUE = "fit-not-unique"
     STAGNATED = "stagnated"
     DEGENERATE = "degenerate"
@@ -85,6 +91,7 @@ class Decomposition:
     order: int
     rank: int
     noise: float = 0.0
+    agreement: int = 1
 
     def tensor(self) -> FactoredTensor:
         """T_hat as a `FactoredTensor`; raises `InputError` if there are no components."""
