@@ -61,14 +61,33 @@ def command(a: Path, b: Path) -> None:
     _say_rest(found)
 
 
+def _some(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:_NAMED]) + (f", ... ({len(names)})" if len(names) > _NAMED else "")
+
+
 def _say_rest(found: Comparison) -> None:
+    from tdlab.lab.processor import TOLERANCE
+
     click.echo()
     if found.same_trials:
-        equal = found.same_trials - len(found.changed)
-        line = f"Same cells: {found.same_trials} trials in both, {equal} agree"
+        equal = found.same_trials - found.elsewhere - len(found.changed)
+        line = f"Same cells: {found.same_trials} trials in both"
+        if found.same_trials > found.elsewhere:
+            line += f", {equal} agree"
         if found.changed:
-            named = ", ".join(found.changed[:_NAMED]) + ", ..." * (len(found.changed) > _NAMED)
-            line += f"; different: {named} (`tdlab replay`)"
+            line += f"; different: {_some(found.changed)} (`tdlab replay`)"
+        click.echo(line)
+    if found.elsewhere:
+        outcomes, numbers = found.other_outcomes, found.other_numbers
+        close = found.elsewhere - len(outcomes) - len(numbers)
+        line = (
+            f"Another processor: {found.elsewhere} of them ran on two kinds, {close} agree to "
+            f"{TOLERANCE}"
+        )
+        if numbers:
+            line += f"; in their outcome only: {_some(numbers)}"
+        if outcomes:
+            line += f"; ended otherwise: {_some(outcomes)}"
         click.echo(line)
     for side, names in (("A", found.only_in_a), ("B", found.only_in_b)):
         curves: dict[tuple[str, str], list[str]] = {}

@@ -20,11 +20,13 @@ def command(store: Path, trial: str) -> None:
     """Run TRIAL of STORE in the foreground: its traceback or history, and whether it agrees.
 
     TRIAL is CELL:INDEX, as the columns cell and index of an export; some first digits of CELL are
-    enough. Exit status 1 if it differs from the store. The method is asked to stop at the time
-    limit but not killed; a crash ends this command with a traceback.
+    enough. Exit status 1 if it differs from the store; on another kind of processor than the
+    store's a difference is named and is no fault, as rounding may decide. The method is asked to
+    stop at the time limit but not killed; a crash ends this command with a traceback.
     """
     import faulthandler
 
+    from tdlab.lab.processor import TOLERANCE
     from tdlab.lab.replay import find_trial, replay
 
     found = find_trial(store, trial)
@@ -44,7 +46,13 @@ def command(store: Path, trial: str) -> None:
         click.echo(f"method   {done.made.status}: {done.made.message}")
         click.echo(f"history  {_history(done.made.history)}")
     click.echo(f"now      {_text(done.result)}")
-    if done.agrees:
+    if done.another and found.result is not None:
+        click.echo(f"another processor: {found.result.kernel} there, {done.result.kernel} here")
+        if done.agrees:
+            click.echo(f"agrees   in outcome, and in numbers to {TOLERANCE}")
+        else:
+            click.echo(f"there    {_differences(found.result, done.result)}")
+    elif done.agrees:
         click.echo("agrees   bit for bit")
     elif found.result is not None:
         click.echo(f"differs  {_differences(found.result, done.result)}")

@@ -26,7 +26,7 @@ def command(store: Path) -> None:
     from tdlab.lab.trial import OUTCOMES
 
     with open_store(store) as reader:
-        counts, runs = reader.counts(), reader.runs()
+        counts, runs, kernels = reader.counts(), reader.runs(), reader.kernels()
     done = sum(cell.done for cell in counts)
     left = sum(max(cell.target - cell.done, 0) for cell in counts)
     seconds = sum(cell.done * cell.seconds for cell in counts)
@@ -47,8 +47,14 @@ def command(store: Path) -> None:
             commit = short_commit(each["commit"])
             click.echo(
                 f"on {each['host']}, {each.get('cpu', each['machine'])}: tdlab {versions['tdlab']}"
-                f"{commit}, python {versions['python']}, numpy {versions['numpy']}, {each['blas']}"
+                f"{commit}, python {versions['python']}, numpy {versions['numpy']}"
             )
+    for text, number in kernels.items():
+        click.echo(f"kernel {text}: {number} trials")
+    if len(kernels) > 1:
+        click.echo(
+            f"{len(kernels)} kinds of processor: trials repeat bit for bit on their own only"
+        )
     groups: dict[tuple[str, str], list[int]] = {}
     for cell in counts:
         sums = groups.setdefault((cell.problem, cell.method), [0] * (len(OUTCOMES) + 1))

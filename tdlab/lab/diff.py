@@ -22,6 +22,7 @@ from typing import Any
 
 from tdlab.errors import InputError
 from tdlab.lab.identity import canonical_json
+from tdlab.lab.processor import is_another, same_numbers, same_outcome
 from tdlab.lab.shard import refuse_lone_shard
 from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, CellCounts, Store, open_store
 from tdlab.lab.summary import threshold_rows
@@ -119,7 +120,14 @@ class Comparison:
     same_trials : int
         Trials (cell, index) that both stores have.
     changed : tuple of str
-        Those of them that ended by themselves in both and differ, as CELL:INDEX.
+        Those of them that one kind of processor ran, that ended by themselves in both and differ,
+        as CELL:INDEX.
+    elsewhere : int
+        Trials of the same cells that ended by themselves on two kinds of processor.
+    other_outcomes : tuple of str
+        Those of them that ended otherwise.
+    other_numbers : tuple of str
+        Those that ended the same, with a number that differs by more than `processor.TOLERANCE`.
     """
 
     differences: tuple[Difference, ...]
@@ -127,6 +135,9 @@ class Comparison:
     only_in_b: tuple[tuple[str, str, int], ...]
     same_trials: int
     changed: tuple[str, ...]
+    elsewhere: int
+    other_outcomes: tuple[str, ...]
+    other_numbers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -168,13 +179,12 @@ def diff(a: str | Path, b: str | Path) -> Comparison:
         differences = []
         for key in keys:
             differences.append(_difference(first, second, groups_a[key], groups_b[key]))
-        same_trials, changed = _agreement(first, second, mine, its)
+        agreement = _agreement(first, second, mine, its)
     return Comparison(
         tuple(differences),
         tuple(_names(groups_a[key]) for key in groups_a if key not in groups_b),
         tuple(_names(groups_b[key]) for key in groups_b if key not in groups_a),
-        same_trials,
-        changed,
+        *agreement,
     )
 
 
@@ -301,10 +311,14 @@ def _verdict(a: Reach, b: Reach, pairs: int, low: float, high: float) -> str:
 
 def _agreement(
     first: Store, second: Store, mine: Sequence[_Cell], its: Sequence[_Cell]
-) -> tuple[int, tuple[str, ...]]:
-    """Trials of cells that are the very same, and those whose results are not."""
+) -> tuple[int, tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]:
+    """Trials of cells that are the very same, those whose results are not; how many another
+    kind of processor ran, and of these the ones of another outcome and of other numbers."""
     rows = {cell.digest: cell.counts.id for cell in its}
-    both, changed = 0, []
+    both, elsewhere = 0, 0
+    changed: list[str] = []
+    outcomes: list[str] = []
+    numbers: list[str] = []
     for cell in mine:
         if cell.digest not in rows:
             continue
@@ -314,10 +328,18 @@ def _agreement(
                 both += 1
                 pair = (result, results[index])
                 # Whether a trial is censored depends on the machine and its load.
-                ended = not any(each.outcome in CENSORED for each in pair)
-                if ended and pair[0] != pair[1]:
-                    changed.append(f"{cell.digest[:DIGEST_CHARACTERS]}:{index}")
-    return both, tuple(changed)
+                if any(each.outcome in CENSORED for each in pair):
+                    continue
+                name = f"{cell.digest[:DIGEST_CHARACTERS]}:{index}"
+                if is_another(*(each.kernel for each in pair)):
+                    elsewhere += 1
+                    if not same_outcome(*pair):
+                        outcomes.append(name)
+                    elif not same_numbers(*pair):
+                        numbers.append(name)
+                elif pair[0] != pair[1]:
+                    changed.append(name)
+    return both, tuple(changed), elsewhere, tuple(outcomes), tuple(numbers)
 
 
 def _names(cells: Sequence[_Cell]) -> tuple[str, str, int]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tdlab.errors import InputError
 from tdlab.lab import machine
+from tdlab.lab.processor import kernel
 from tdlab.lab.spec import parse_spec
 from tdlab.lab.sweep import run
 
@@ -54,7 +55,7 @@ def checks(folder: Path) -> Iterator[Check]:
     yield Check("packages", ", ".join(f"{k} {v}" for k, v in versions.items()), not missing)
     extras = [extra for extra, module in _EXTRAS.items() if find_spec(module)]
     yield Check("extras", f"installed: {', '.join(extras) or 'none'}")
-    yield Check("blas", machine.blas())
+    yield Check("kernel", f"{kernel()}: results repeat bit for bit on this kind of processor")
     memory = machine.available_memory() / 2**30
     yield Check("processors", str(machine.cpu_count()))
     yield Check("memory", f"{memory:.1f} GiB free", memory > 0.5)

@@ -80,7 +80,8 @@ def _write_parquet(store: Store, path: Path, table: str) -> None:
     columns, rows = _table(store, table)
     whole = ("dim", "rank", "n", "index", "meta_run", "meta_pid", "run", "workers", "cpus")
     texts = (
-        "cell", "problem", "method", "outcome", "reason", *(set(RUN_COLUMNS) - {*_TIMES, *whole}),
+        "cell", "problem", "method", "outcome", "reason", "meta_kernel",
+        *(set(RUN_COLUMNS) - {*_TIMES, *whole}),
     )  # fmt: skip
     kinds = {**dict.fromkeys(whole, pa.int64()), **dict.fromkeys(texts, pa.string())}
     schema = pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 # Raised when the meaning of an identity or the layout of a store changes.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _STREAM_BITS = 128
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tdlab.lab.cgroup import headroom
+from tdlab.lab.processor import blas, kernel
 
 _PACKAGES = ("tdlab", "numpy", "scipy", "numba", "tensorly", "cvxpy")
 _NETWORK_FILE_SYSTEMS = (
@@ -78,24 +79,8 @@ def versions() -> dict[str, str]:
 
 
 @cache
-def blas() -> str:
-    """The BLAS that numpy calls, as threadpoolctl sees it."""
-    import numpy  # noqa: F401 - loads the library that is asked about
-    import threadpoolctl
-
-    libraries = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "blas"]
-    texts = sorted(
-        " ".join(
-            str(lib[key]) for key in ("internal_api", "version", "architecture") if lib.get(key)
-        )
-        for lib in libraries
-    )
-    return ", ".join(dict.fromkeys(texts)) or "unknown"
-
-
-@cache
 def cpu_model() -> str:
-    """The processor's name: results agree bit for bit only where BLAS picks the same kernels."""
+    """The processor's name."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -128,6 +113,7 @@ def provenance() -> dict[str, Any]:
     return {
         "versions": versions(),
         "blas": blas(),
+        "kernel": kernel(),
         "cpu": cpu_model(),
         "cpus": cpu_count(),
         "machine": platform.machine(),

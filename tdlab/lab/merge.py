@@ -2,8 +2,10 @@
 
 Cells are the same if their digests are, whatever specifications they come from. A trial that
 several stores have must agree in outcome, recovery, residual and risk ratio; the first store's row
-(its times, its run) stays. The union is built under another name and replaces OUT when it is whole
-and on the disk, so OUT is never half of it.
+(its times, its run) stays. Bits are asked for on one kind of processor only: where two ran the
+trial the differences are counted, those of outcomes and those of numbers, and the first row stays
+as well (`tdlab.lab.processor`). The union is built under another name and replaces OUT when it is
+whole and on the disk, so OUT is never half of it.
 """
 
 from __future__ import annotations
@@ -14,15 +16,44 @@ import os
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tdlab.errors import InputError
 from tdlab.lab.machine import provenance
+from tdlab.lab.processor import TOLERANCE, is_another, same_numbers, same_outcome
 from tdlab.lab.store import DIGEST_CHARACTERS, Store, explained, open_store
+from tdlab.lab.trial import TrialResult
 from tdlab.lab.writer import draft_of, followed, locked, make_tables
 
 _FACTS = ("outcome", "recovered", "residual", "risk_ratio")
+
+
+@dataclass
+class Elsewhere:
+    """Trials that two stores have from different kinds of processor.
+
+    Attributes
+    ----------
+    trials : int
+    outcomes : int
+        Of these, how many ended otherwise on the other one.
+    numbers : int
+        How many ended the same and differ in a number by more than the tolerance.
+    """
+
+    trials: int = 0
+    outcomes: int = 0
+    numbers: int = 0
+
+    def __str__(self) -> str:
+        equal = self.trials - self.outcomes - self.numbers
+        return (
+            f"{self.trials} trials that another processor ran too: {equal} agree to {TOLERANCE}, "
+            f"{self.numbers} in their outcome only, {self.outcomes} ended otherwise; the first "
+            "store's stay"
+        )
 
 
 def merge(out: str | Path, stores: Sequence[str | Path]) -> Store:
@@ -44,7 +75,8 @@ def merge(out: str | Path, stores: Sequence[str | Path]) -> Store:
     Raises
     ------
     InputError
-        If a file is not a store, or two stores disagree on a trial; ``out`` is then as it was.
+        If a file is not a store, or two stores disagree on a trial that one kind of processor
+        ran; ``out`` is then as it was.
 
     Examples
     --------
@@ -91,6 +123,7 @@ def _settle(out: Path) -> None:
 def _join(out: Path, draft: Path, paths: Sequence[Path]) -> None:
     """Fill the draft with the union."""
     specs: list[dict[str, Any]] = []
+    elsewhere = Elsewhere()
     with explained(out):
         address = f"{draft.resolve().as_uri()}?mode=rwc"
         connection = sqlite3.connect(address, uri=True, isolation_level=None)
@@ -114,7 +147,7 @@ def _join(out: Path, draft: Path, paths: Sequence[Path]) -> None:
                 # One transaction: a run that writes the source meanwhile cannot split it.
                 connection.execute("BEGIN")
                 _add_cells(connection, targets)
-                _check_agreement(connection, path, origins)
+                _check_agreement(connection, path, origins, elsewhere)
                 _add_trials(connection)
                 for (run,) in connection.execute("SELECT id FROM runs"):
                     origins.setdefault(run, path)
@@ -122,7 +155,7 @@ def _join(out: Path, draft: Path, paths: Sequence[Path]) -> None:
                 connection.execute("DETACH source")
         with explained(out):
             _tell_curves_apart(connection)
-            _sign(connection, specs, paths)
+            _sign(connection, specs, paths, elsewhere)
     finally:
         connection.close()
 
@@ -168,7 +201,10 @@ def _add_cells(connection: sqlite3.Connection, targets: Sequence[tuple[int, int]
         f"INSERT INTO main.runs ({facts}) SELECT {facts} FROM source.runs s "
         f"WHERE NOT EXISTS (SELECT 1 FROM main.runs m WHERE {same}) ORDER BY id"
     )
-    execute("INSERT OR IGNORE INTO main.reasons (text) SELECT text FROM source.reasons ORDER BY id")
+    for table in ("reasons", "kernels"):
+        execute(
+            f"INSERT OR IGNORE INTO main.{table} (text) SELECT text FROM source.{table} ORDER BY id"
+        )
     execute("DROP TABLE IF EXISTS temp.here")
     execute("DROP TABLE IF EXISTS temp.run_here")
     execute(
@@ -181,19 +217,36 @@ def _add_cells(connection: sqlite3.Connection, targets: Sequence[tuple[int, int]
     )
 
 
-def _check_agreement(connection: sqlite3.Connection, path: Path, origins: dict[int, Path]) -> None:
-    """Raise for the first trial on which the source differs from what is there."""
+def _check_agreement(
+    connection: sqlite3.Connection, path: Path, origins: dict[int, Path], elsewhere: Elsewhere
+) -> None:
+    """Raise for the first trial on which the source differs from what is there for no reason."""
     differ = " OR ".join(f"m.{name} IS NOT s.{name}" for name in _FACTS)
     mine, its = (", ".join(f"{table}.{name}" for name in _FACTS) for table in "ms")
     found = connection.execute(
-        "SELECT digest, m.idx, method, dim, rank, m.run, "
-        f"{mine}, {its} FROM here JOIN source.trials s ON s.cell = here.there "
+        "SELECT digest, m.idx, method, dim, rank, m.run, coalesce(mk.text, ''), "
+        f"coalesce(sk.text, ''), {mine}, {its} "
+        "FROM here JOIN source.trials s ON s.cell = here.there "
         "JOIN main.trials m ON m.cell = here.cell AND m.idx = s.idx "
-        f"JOIN main.cells c ON c.id = here.cell WHERE {differ} LIMIT 1"
-    ).fetchone()
-    if found:
-        digest, index, method, dim, rank, run, *facts = found
-        kept, new = _text(facts[: len(_FACTS)]), _text(facts[len(_FACTS) :])
+        "JOIN main.cells c ON c.id = here.cell "
+        "LEFT JOIN main.kernels mk ON mk.id = m.kernel "
+        "LEFT JOIN source.kernels sk ON sk.id = s.kernel "
+        f"WHERE {differ} OR (mk.text != sk.text)"
+    )
+    for digest, index, method, dim, rank, run, mine_on, its_on, *facts in found:
+        kept, new = facts[: len(_FACTS)], facts[len(_FACTS) :]
+        if is_another(mine_on, its_on):
+            pair = [
+                TrialResult(outcome, recovered=recovered, residual=residual, risk_ratio=ratio)
+                for outcome, recovered, residual, ratio in (kept, new)
+            ]
+            elsewhere.trials += 1
+            if not same_outcome(*pair):
+                elsewhere.outcomes += 1
+            elif not same_numbers(*pair):
+                elsewhere.numbers += 1
+            continue
+        kept, new = _text(kept), _text(new)
         raise InputError(
             f"trial {digest[:DIGEST_CHARACTERS]}:{index} ({method}, dim {dim}, rank {rank}): got "
             f"{kept} in {origins[run]} and {new} in {path}, wanted stores that agree"
@@ -213,10 +266,13 @@ def _text(facts: Sequence[Any]) -> str:
 def _add_trials(connection: sqlite3.Connection) -> None:
     connection.execute(
         "INSERT OR IGNORE INTO main.trials SELECT here.cell, s.idx, s.outcome, r.id, s.recovered, "
-        "s.residual, s.risk_ratio, s.seconds, s.method_seconds, run_here.run, s.pid, s.finished "
+        "s.residual, s.risk_ratio, s.seconds, s.method_seconds, run_here.run, s.pid, s.finished, "
+        "l.id "
         "FROM here JOIN source.trials s ON s.cell = here.there "
         "JOIN run_here ON run_here.there = s.run "
         "LEFT JOIN source.reasons t ON t.id = s.reason LEFT JOIN main.reasons r ON r.text = t.text "
+        "LEFT JOIN source.kernels k ON k.id = s.kernel "
+        "LEFT JOIN main.kernels l ON l.text = k.text "
         "ORDER BY here.cell, s.idx"
     )
 
@@ -237,11 +293,18 @@ def _tell_curves_apart(connection: sqlite3.Connection) -> None:
 
 
 def _sign(
-    connection: sqlite3.Connection, specs: Sequence[dict[str, Any]], paths: Sequence[Path]
+    connection: sqlite3.Connection,
+    specs: Sequence[dict[str, Any]],
+    paths: Sequence[Path],
+    elsewhere: Elsewhere,
 ) -> None:
     """Record the merge as a run without workers, of the first store's specification."""
     if specs:
-        record = {**provenance(), "merged": [path.name for path in paths]}
+        record = {
+            **provenance(),
+            "merged": [path.name for path in paths],
+            "elsewhere": asdict(elsewhere),
+        }
         now = time.time()
         connection.execute(
             "INSERT INTO runs (started, finished, ended, name, spec_digest, spec, workers, "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from tdlab.errors import InputError
 from tdlab.lab.cells import Cell, cell_from
 from tdlab.lab.machine import worker_memory
+from tdlab.lab.processor import is_another, kernel, same_numbers, same_outcome
 from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
 from tdlab.lab.trial import Task, TrialResult, run_trial
 from tdlab.lab.worker import last_line, limit_memory
@@ -67,7 +68,11 @@ class Replay:
     traceback : str
         Empty if nothing was raised.
     agrees : bool or None
-        Whether outcome, reason and every number are those of the store; None if it has none.
+        Whether outcome, reason and every number are those of the store, where one kind of
+        processor ran both; on another the outcome, and the numbers to `processor.TOLERANCE`. None
+        if the store has no result, or another processor gave another one: rounding may decide.
+    another : bool
+        Whether the store's result comes from another kind of processor.
     comment : str
         Why a difference need not be a fault; empty where it is one.
     """
@@ -76,6 +81,7 @@ class Replay:
     made: Decomposition | Fit | None
     traceback: str
     agrees: bool | None
+    another: bool
     comment: str
 
 
@@ -147,6 +153,7 @@ def replay(trial: StoredTrial) -> Replay:
     from tdlab import _kernels
 
     _kernels.warm_up()
+    kernel()
     seen: list[Decomposition | Fit] = []
     trace = ""
     task = Task.of(trial.cell, trial.index, trial.device)
@@ -159,10 +166,19 @@ def replay(trial: StoredTrial) -> Replay:
             kind = "memory" if isinstance(error, MemoryError) else "error"
             result = TrialResult(kind, last_line(error))
             trace = traceback.format_exc()
-    agrees = None if trial.result is None else result == trial.result
-    return Replay(
-        result, seen[0] if seen else None, trace, agrees, "" if agrees else _comment(trial, result)
-    )
+    result = replace(result, kernel=kernel(task.device))
+    agrees, another = _agreement(trial.result, result)
+    comment = "" if agrees else _comment(trial, result)
+    return Replay(result, seen[0] if seen else None, trace, agrees, another, comment)
+
+
+def _agreement(stored: TrialResult | None, result: TrialResult) -> tuple[bool | None, bool]:
+    """Whether a result agrees with the store's, and whether another kind of processor gave that."""
+    if stored is None:
+        return None, False
+    if not is_another(stored.kernel, result.kernel):
+        return result == stored, False
+    return (same_outcome(stored, result) and same_numbers(stored, result)) or None, True
 
 
 @contextlib.contextmanager

@@ -4,7 +4,8 @@ A store is opened read-only, also while a run writes it. What is not a whole sto
 is refused in one line before SQLite sees it, from the 100-byte header alone.
 
 Layout: ``cells`` (identity as canonical JSON and its digest, labels for display), ``trials``
-(integer cell, index; a row a trial), ``reasons`` (their texts, each once), ``runs`` (provenance).
+(integer cell, index; a row a trial), ``reasons`` and ``kernels`` (their texts, each once), ``runs``
+(provenance).
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ DIGEST_CHARACTERS = 16
 COLUMNS = (
     "cell", "problem", "dim", "rank", "n", "method", "index", "outcome", "reason", "recovered",
     "residual", "risk_ratio", "meta_seconds", "meta_method_seconds", "meta_run", "meta_pid",
-    "meta_finished",
+    "meta_finished", "meta_kernel",
 )  # fmt: skip
 
 # Ended without a result of their own: they count neither as success nor as failure.
 CENSORED = ("timeout", "memory", "crashed")
 _HEADER = b"SQLite format 3\0"
 _CHUNK = 50_000
+_TRIALS = (
+    "trials LEFT JOIN reasons ON reasons.id = trials.reason "
+    "LEFT JOIN kernels ON kernels.id = trials.kernel"
+)
 
 
 @dataclass(frozen=True)
@@ -138,15 +143,16 @@ class Store:
             ).fetchall()
             for cell, *labels in cells:
                 trials = self._connection.execute(
-                    "SELECT idx, outcome, coalesce(text, ''), recovered, residual, risk_ratio, "
-                    "seconds, method_seconds, run, pid, finished FROM trials LEFT JOIN reasons "
-                    "ON reasons.id = trials.reason WHERE cell = ? ORDER BY idx",
+                    "SELECT idx, outcome, coalesce(reasons.text, ''), recovered, residual, "
+                    "risk_ratio, seconds, method_seconds, run, pid, finished, "
+                    f"coalesce(kernels.text, '') FROM {_TRIALS} WHERE cell = ? ORDER BY idx",
                     (cell,),
                 )
-                for index, outcome, reason, *numbers in trials:
+                for index, *found in trials:
                     # One object a text, not one a row: a frame of 10^6 trials holds them all.
-                    outcome, reason = (texts.setdefault(text, text) for text in (outcome, reason))
-                    yield (*labels, index, outcome, reason, *numbers)
+                    for place in (0, 1, -1):
+                        found[place] = texts.setdefault(found[place], found[place])
+                    yield (*labels, index, *found)
 
     def counts(self) -> list[CellCounts]:
         """Every cell with its trials by outcome, in the order of the specification."""
@@ -219,12 +225,25 @@ class Store:
         """(index, result, run) of every trial of one cell, by its row; indices ascend."""
         with explained(self.path):
             for index, run, *facts in self._connection.execute(
-                "SELECT idx, run, outcome, coalesce(text, ''), recovered, residual, risk_ratio, "
-                "seconds, method_seconds, pid FROM trials LEFT JOIN reasons "
-                "ON reasons.id = trials.reason WHERE cell = ? ORDER BY idx",
+                "SELECT idx, run, outcome, coalesce(reasons.text, ''), recovered, residual, "
+                "risk_ratio, seconds, method_seconds, pid, coalesce(kernels.text, '') "
+                f"FROM {_TRIALS} WHERE cell = ? ORDER BY idx",
                 (cell,),
             ):
                 yield index, TrialResult(*facts), run
+
+    def kernels(self) -> dict[str, int]:
+        """Trials by the kernel that they ran on, most first; those killed ran on none to its end.
+
+        Bits are compared within one of them only (`tdlab.lab.processor`).
+        """
+        with explained(self.path):
+            return dict(
+                self._connection.execute(
+                    "SELECT text, count(*) FROM trials JOIN kernels ON kernels.id = kernel "
+                    "GROUP BY text ORDER BY 2 DESC, 1"
+                ).fetchall()
+            )
 
     def runs(self) -> list[dict[str, Any]]:
         """Provenance of every run, oldest first."""
@@ -425,5 +444,5 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
         "float64",
     )  # fmt: skip
     integers = dict.fromkeys(("dim", "rank", "index", "meta_run", "meta_pid"), "int64")
-    texts = dict.fromkeys(("cell", "problem", "method", "outcome", "reason"), object)
+    texts = dict.fromkeys(("cell", "problem", "method", "outcome", "reason", "meta_kernel"), object)
     return frame.astype({**numbers, **integers, **texts, "n": "Int64"})

@@ -1,8 +1,8 @@
 """One trial: draw the instance, decompose its tensor, score what was found.
 
-A trial is a pure function of its task: no clock, host or earlier trial enters its numbers, so it
-gives the same bits wherever it runs. Only its time limit can cut it short, and then the outcome
-says so and no number is kept.
+A trial is a pure function of its task: no clock, host or earlier trial enters its numbers, so on
+one kind of processor it gives the same bits wherever it runs (`tdlab.lab.processor`). Only its time
+limit can cut it short, and then the outcome says so and no number is kept.
 """
 
 from __future__ import annotations
@@ -135,6 +135,9 @@ class TrialResult:
         That of the decomposition alone; None where it did not end by itself.
     pid : int
         Process that ran it, 0 if none did to its end.
+    kernel : str
+        BLAS kernels and processor that it ran on (`tdlab.lab.processor`); empty if none did to its
+        end.
     """
 
     outcome: str
@@ -145,6 +148,7 @@ class TrialResult:
     seconds: float = field(default=0.0, compare=False)
     method_seconds: float | None = field(default=None, compare=False)
     pid: int = field(default=0, compare=False)
+    kernel: str = field(default="", compare=False)
 
 
 def run_trial(task: Task, observe: Callable[[Any], None] | None = None) -> TrialResult:

@@ -18,6 +18,7 @@ import traceback
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
+from tdlab.lab.processor import kernel
 from tdlab.lab.trial import Task, TrialResult, run_trial
 
 THREAD_VARIABLES = (
@@ -83,7 +84,8 @@ def guarded_trial(task: Task) -> TrialResult:
     if os.getpid() != pid:
         # The trial forked and this is the child: it must not answer for its parent.
         os._exit(0)
-    return replace(result, seconds=time.perf_counter() - started, pid=pid)
+    seconds = time.perf_counter() - started
+    return replace(result, seconds=seconds, pid=pid, kernel=kernel(task.device))
 
 
 def _die_with(parent: int) -> None:
@@ -104,6 +106,7 @@ def _prepare(connection: Connection, settings: WorkerSettings) -> tuple[str, ...
     from tdlab import _kernels
 
     _kernels.warm_up()
+    kernel()  # looks for libraries, which is for no trial's clock
     threadpoolctl.threadpool_limits(limits=1)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     limit_memory(settings.memory_bytes)

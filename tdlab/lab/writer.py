@@ -62,6 +62,10 @@ CREATE TABLE reasons (
     id INTEGER PRIMARY KEY,
     text TEXT NOT NULL UNIQUE
 );
+CREATE TABLE kernels (
+    id INTEGER PRIMARY KEY,
+    text TEXT NOT NULL UNIQUE
+);
 CREATE TABLE trials (
     cell INTEGER NOT NULL REFERENCES cells (id),
     idx INTEGER NOT NULL,
@@ -75,6 +79,7 @@ CREATE TABLE trials (
     run INTEGER NOT NULL REFERENCES runs (id),
     pid INTEGER NOT NULL,
     finished REAL NOT NULL,
+    kernel INTEGER REFERENCES kernels (id),
     PRIMARY KEY (cell, idx)
 ) WITHOUT ROWID;
 """
@@ -247,11 +252,13 @@ class StoreWriter:
             execute("BEGIN IMMEDIATE")
             try:
                 for (cell, index), result in results:
-                    if result.reason:
-                        execute("INSERT OR IGNORE INTO reasons (text) VALUES (?)", (result.reason,))
+                    for table, text in (("reasons", result.reason), ("kernels", result.kernel)):
+                        if text:
+                            execute(f"INSERT OR IGNORE INTO {table} (text) VALUES (?)", (text,))
                     execute(
                         "INSERT INTO trials VALUES (?, ?, ?, "
-                        "(SELECT id FROM reasons WHERE text = ?), ?, ?, ?, ?, ?, ?, ?, ?)",
+                        "(SELECT id FROM reasons WHERE text = ?), ?, ?, ?, ?, ?, ?, ?, ?, "
+                        "(SELECT id FROM kernels WHERE text = ?))",
                         (
                             cell,
                             index,
@@ -265,6 +272,7 @@ class StoreWriter:
                             self._run,
                             result.pid,
                             time.time(),
+                            result.kernel,
                         ),
                     )
                 execute("COMMIT")

@@ -85,7 +85,11 @@ def test_export_has_the_promised_columns_and_order(folder):
     assert keys == sorted(keys) and len(keys) == 24
     for row in rows:
         if row["outcome"] == "measured":
-            assert row["recovered"] == "" and float(row["risk_ratio"]) > 0
+            assert row["recovered"] == ""
+            # From r_id = 7 on a null may be fitted to the last bit: nothing may be left, or less
+            # than rounding shows. Below it something is.
+            ratio = float(row["risk_ratio"])
+            assert ratio > 1e-6 if int(row["rank"]) < 7 else ratio >= 0.0
         if row["outcome"] == "unsupported":
             assert row["residual"] == row["risk_ratio"] == "" and "rank <= 5" in row["reason"]
     tdlab("export", "my-scan.db", "--output", "trials.csv", cwd=folder)

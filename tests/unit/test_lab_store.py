@@ -148,8 +148,8 @@ BAD_FILES = {
     "empty": (lambda path, good: path.touch(), "another kind of file"),
     "directory": (lambda path, good: path.mkdir(), "a directory"),
     "foreign": (lambda path, good: _sqlite(path), "another program"),
-    "newer schema": (lambda path, good: _sqlite(path, 0x54444C42, 99), "schema 99, wanted 1"),
-    "older schema": (lambda path, good: _sqlite(path, 0x54444C42, 0), "schema 0, wanted 1"),
+    "newer schema": (lambda path, good: _sqlite(path, 0x54444C42, 99), "schema 99, wanted 2"),
+    "older schema": (lambda path, good: _sqlite(path, 0x54444C42, 0), "schema 0, wanted 2"),
     "header only": (lambda path, good: path.write_bytes(good[:50]), "torn"),
     "torn": (lambda path, good: path.write_bytes(good[: len(good) // 2]), "torn"),
     "overwritten": (
