@@ -39,23 +39,37 @@ class Match:
 
 
 def match(
-    estimated: np.ndarray, true: np.ndarray, order: int = 3, threshold: float = 0.99
+    estimated: np.ndarray | Decomposition,
+    true: np.ndarray,
+    order: int | None = None,
+    threshold: float = 0.99,
 ) -> Match:
-    """Assign estimated components to true ones, one to one, maximising the sum of cosines.
+    """Assign estimated components to true ones, one to one.
+
+    Of all assignments it takes one with the most hits, pairs whose cosine reaches the threshold,
+    and among those one with the largest sum of cosines: the share recovered is then the largest
+    that any assignment gives.
 
     Parameters
     ----------
-    estimated : (k, d) array
-        Rows of any nonzero norm; k = 0 is allowed and recovers nothing.
+    estimated : (k, d) array or Decomposition
+        Rows of any nonzero norm; k = 0 is allowed and recovers nothing. A decomposition stands
+        for its components.
     true : (r, d) array
-    order : int
+    order : int, optional
         Of the tensor: at even orders w and -w are the same component and cosines are absolute.
+        Default: that of the decomposition, else 3.
     threshold : float
         Cosine at which a true row counts as recovered.
 
     Returns
     -------
     Match
+
+    Raises
+    ------
+    InputError
+        For zero rows, shapes that do not fit, or an order that is not the decomposition's.
 
     Examples
     --------
@@ -64,30 +78,46 @@ def match(
     >>> round(m.recovered, 3), m.assignment, m.worst
     (0.667, array([ 1, -1,  0]), 0.0)
     """
-    from scipy.optimize import linear_sum_assignment
-
     true = _unit_rows("true", true)
-    order = check_integer("order", order, 2)
+    if order is not None:
+        order = check_integer("order", order, 2)
+    brought = getattr(estimated, "order", None)
+    if brought is not None and order not in (None, brought):
+        raise InputError(
+            f"order: got {order} for a decomposition of order {brought}, wanted that or none"
+        )
+    order = int(order or brought or 3)
+    rows_found: Any = getattr(estimated, "components", estimated)
     threshold = check_real("threshold", threshold, 0.0)
     rank = len(true)
     cosines, assignment = np.zeros(rank), np.full(rank, -1)
-    if np.shape(estimated) != (0, true.shape[1]):
-        estimated = _unit_rows("estimated", estimated)
-        if estimated.shape[1] != true.shape[1]:
+    if np.shape(rows_found) != (0, true.shape[1]):
+        rows_found = _unit_rows("estimated", rows_found)
+        if rows_found.shape[1] != true.shape[1]:
             raise InputError(
-                f"estimated: got shape {estimated.shape}, wanted (k, {true.shape[1]}) as `true`"
+                f"estimated: got shape {rows_found.shape}, wanted (k, {true.shape[1]}) as `true`"
             )
-        table = true @ estimated.T
+        table = true @ rows_found.T
         if order % 2 == 0:
             table = np.abs(table)
-        rows, columns = linear_sum_assignment(table, maximize=True)
+        rows, columns = _best_assignment(table, threshold)
         cosines[rows], assignment[rows] = table[rows, columns], columns
     return Match(
-        recovered=float(np.mean(cosines >= threshold)),
+        recovered=float(np.mean((cosines >= threshold) & (assignment >= 0))),
         cosines=cosines,
         worst=float(cosines.min()),
         assignment=assignment,
     )
+
+
+def _best_assignment(table: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and columns of the pairs: most entries from the threshold on, then the largest sum."""
+    from scipy.optimize import linear_sum_assignment
+
+    # The sums of two assignments of m pairs differ by 2 m at the most, so that a hit which is
+    # worth more than that is never given up for cosines.
+    bonus = 2.0 * min(table.shape) + 1.0
+    return linear_sum_assignment(table + bonus * (table >= threshold), maximize=True)
 
 
 def directions(network: TwoLayerNetwork, order: int) -> np.ndarray:
@@ -248,7 +278,9 @@ def gain_over_null(ratio: np.ndarray | float, null_ratio: np.ndarray | float) ->
 
 def _unit_rows(what: str, rows: np.ndarray) -> np.ndarray:
     rows = check_array(what, rows, ("r", "d"))
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not norms.all():
-        raise InputError(f"{what}: got a zero row ({int(np.argmin(norms))}), wanted nonzero rows")
-    return rows / norms
+    sizes = np.abs(rows).max(axis=1, keepdims=True)
+    if not sizes.all():
+        raise InputError(f"{what}: got a zero row ({int(np.argmin(sizes))}), wanted nonzero rows")
+    # First by the largest entry: squares of tiny or huge rows leave the doubles.
+    rows = rows / sizes
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)

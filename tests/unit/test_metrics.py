@@ -35,13 +35,49 @@ def test_one_estimate_is_not_assigned_twice():
     assert found.recovered == 0.5 and sorted(found.assignment) == [-1, 0]
 
 
-def test_matching_maximises_the_sum_of_cosines(rng):
-    truth, estimate = rng.standard_normal((2, 4, 3))
-    found = tdlab.match(estimate, truth)
-    unit = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in (truth, estimate)]
-    table = unit[0] @ unit[1].T
-    best = max(table[range(4), list(p)].sum() for p in itertools.permutations(range(4)))
-    assert found.cosines.sum() == pytest.approx(best)
+@pytest.mark.parametrize("shape", [(4, 4), (3, 5), (5, 3)])
+@pytest.mark.parametrize("threshold", [0.5, 0.8, 0.99])
+def test_matching_maximises_hits_and_then_the_sum_of_cosines(rng, shape, threshold):
+    for _ in range(20):
+        # Estimates near a few true rows, several near the same one, compete for hits.
+        truth = rng.standard_normal((shape[0], 3))
+        estimate = truth[rng.integers(0, shape[0], shape[1])]
+        estimate = estimate + 0.4 * rng.standard_normal(estimate.shape)
+        found = tdlab.match(estimate, truth, threshold=threshold)
+        unit = [m / np.linalg.norm(m, axis=1, keepdims=True) for m in (truth, estimate)]
+        table = unit[0] @ unit[1].T
+        table = table if shape[0] <= shape[1] else table.T
+        width = range(len(table))
+        choices = itertools.permutations(range(table.shape[1]), len(table))
+        pairs = [table[width, list(p)] for p in choices]
+        hits, total = max(((p >= threshold).sum(), p.sum()) for p in pairs)
+        assert found.recovered == hits / shape[0]
+        assert found.cosines.sum() == pytest.approx(total)
+
+
+def test_a_hit_is_not_given_up_for_a_larger_sum_of_cosines():
+    def at(degrees):
+        return np.array([[math.cos(math.radians(a)), math.sin(math.radians(a))] for a in degrees])
+
+    # The first estimate hits the first row (.993, and .848 is left for the other pair); the sum
+    # alone would send it to the second row (.988 + .961, no hit).
+    found = tdlab.match(at([7.0, -16.0]), at([0.0, 16.0]), threshold=0.99)
+    assert found.recovered == 0.5
+    assert list(found.assignment) == [0, 1]
+
+
+def test_a_decomposition_brings_its_order():
+    net = tdlab.sample_network(6, 3, "He4", "sphere", rng=0)
+    result = tdlab.decompose(net.hermite_tensor(4), 3, "jennrich", rng=0)
+    assert tdlab.match(result, -net.weights).recovered == 1.0
+    assert tdlab.match(result, -net.weights, order=4).recovered == 1.0
+    assert tdlab.match(result.components, -net.weights, order=3).recovered < 1.0
+    with pytest.raises(InputError, match="order: got 3 for a decomposition of order 4, wanted"):
+        tdlab.match(result, net.weights, order=3)
+
+
+def test_rows_of_any_size_are_matched():
+    assert tdlab.match(1e-300 * np.eye(3), 1e300 * np.eye(3)).worst == pytest.approx(1.0)
 
 
 def test_the_threshold_is_a_cosine():
