@@ -1,7 +1,8 @@
 """The methods by name: built-in ones, and those that other packages register.
 
 A package adds a method with an entry point in the group ``tdlab.methods``: its name is the
-method's, its value ``module:Class``. Built-ins win over plug-ins of the same name.
+method's, its value ``module:Class``. Built-ins win over plug-ins of the same name, and a plug-in
+that cannot be used disturbs no other method (`tdlab.plugins`).
 """
 
 from __future__ import annotations
@@ -9,14 +10,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from tdlab.algorithms.base import Method
-from tdlab.errors import check_choice
 from tdlab.options import checked_options
+from tdlab.plugins import Registry, class_fault
 
 _BUILT_IN = {
     "als": "tdlab.algorithms.als:SymmetricALS",
@@ -41,6 +39,23 @@ _BUILT_IN = {
     "tensorly-als": "tdlab.algorithms.tensorly_als:TensorlyALS",
     "tensorly-power": "tdlab.algorithms.tensorly_power:TensorlyPower",
 }
+
+_ATTRIBUTES = (
+    "orders", "version", "guarantee", "cost", "source", "reach", "limit", "run",
+)  # fmt: skip
+
+
+def _fault(found: Any) -> str:
+    wrong = class_fault(found, _ATTRIBUTES)
+    orders = getattr(found, "orders", ())
+    if not wrong and not (
+        isinstance(orders, tuple | list) and orders and all(isinstance(k, int) for k in orders)
+    ):
+        return f"a dataclass of orders {orders!r}, wanted a tuple of integers"
+    return wrong
+
+
+registry = Registry("method", _BUILT_IN, _fault)
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class MethodRecord:
 
 def method_names() -> list[str]:
     """Names of all methods, sorted."""
-    return sorted(_places())
+    return registry.names()
 
 
 def methods(order: int | None = None) -> list[MethodRecord]:
@@ -90,8 +105,7 @@ def methods(order: int | None = None) -> list[MethodRecord]:
     20
     """
     found = []
-    for name in method_names():
-        cls = _load(name)
+    for name, cls in registry.whole():
         if order is None or order in cls.orders:
             found.append(
                 MethodRecord(
@@ -109,17 +123,5 @@ def methods(order: int | None = None) -> list[MethodRecord]:
 
 def get_method(name: str, options: Mapping[str, Any] | None = None) -> Method:
     """The method of that name with the given options; `InputError` for what it does not know."""
-    cls = _load(check_choice("method", name, method_names()))
+    cls = registry.load(name)
     return cls(**checked_options(f"method '{name}'", cls, options or {}))
-
-
-@cache
-def _places() -> dict[str, str]:
-    plugged = {point.name: point.value for point in entry_points(group="tdlab.methods")}
-    return {**plugged, **_BUILT_IN}
-
-
-@cache
-def _load(name: str) -> Any:
-    module, _, attribute = _places()[name].partition(":")
-    return getattr(import_module(module), attribute)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 
 from tdlab.cli import signals
 
@@ -26,11 +27,14 @@ def main(arguments: list[str] | None = None) -> None:
 
 def invoke(arguments: list[str] | None = None) -> int:
     """Run the command line; the exit status."""
+    import warnings
+
     import click
 
     from tdlab.cli.verbs import tdlab_command
     from tdlab.errors import InputError
 
+    warnings.showwarning = _warner(warnings.showwarning)
     try:
         # Unless standalone, click returns the status of --help and --version.
         status = tdlab_command.main(arguments, prog_name="tdlab", standalone_mode=False)
@@ -82,6 +86,18 @@ def _settle_streams() -> None:
 def _refuse(message: str) -> int:
     _tell(message)
     return 2
+
+
+def _warner(others: Callable[..., object]) -> Callable[..., None]:
+    """Ours on one line, without the place in the code; the others as they were shown."""
+
+    def show(message: Warning | str, *about: object, **more: object) -> None:
+        if type(message).__module__.startswith("tdlab."):
+            _tell(f"warning: {message}")
+        else:
+            others(message, *about, **more)
+
+    return show
 
 
 def _tell(message: str) -> None:

@@ -55,6 +55,7 @@ def checks(folder: Path) -> Iterator[Check]:
     yield Check("packages", ", ".join(f"{k} {v}" for k, v in versions.items()), not missing)
     extras = [extra for extra, module in _EXTRAS.items() if find_spec(module)]
     yield Check("extras", f"installed: {', '.join(extras) or 'none'}")
+    yield from _plugin_checks()
     yield Check("kernel", f"{kernel()}: results repeat bit for bit on this kind of processor")
     memory = machine.available_memory() / 2**30
     yield Check("processors", str(machine.cpu_count()))
@@ -64,6 +65,24 @@ def checks(folder: Path) -> Iterator[Check]:
     mode = "network file system: stores without WAL, slower" if network else "local: stores in WAL"
     yield Check("folder", mode if writable else "not writable: use --store elsewhere", writable)
     yield _trial_check()
+
+
+def _plugin_checks() -> Iterator[Check]:
+    """What other packages add, and what is wrong with it: that package's affair, and to be seen."""
+    from tdlab.algorithms.registry import registry as methods
+    from tdlab.learners.registry import registry as learners
+
+    for registry in (methods, learners):
+        faults = registry.faults()
+        for fault in faults:
+            yield Check("plug-in", fault, False)
+        good = [
+            plugin
+            for plugin in registry.plugins()
+            if not any(str(plugin) in fault for fault in faults)
+        ]
+        if good:
+            yield Check("plug-ins", f"{registry.kind}s: {', '.join(map(str, good))}")
 
 
 def _trial_check() -> Check:

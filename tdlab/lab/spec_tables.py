@@ -15,12 +15,14 @@ from typing import Any
 import numpy as np
 
 from tdlab.algorithms.registry import get_method, method_names
+from tdlab.algorithms.registry import registry as method_registry
 from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.adaptive import ADAPTIVE, adaptive_ranks, adaptive_samples
 from tdlab.lab.axes import ranks_at, samples_at
 from tdlab.lab.cells import MethodChoice, Problem
 from tdlab.learners.base import Learner
 from tdlab.learners.registry import learner, learner_names, told_options
+from tdlab.learners.registry import registry as learner_registry
 from tdlab.networks.activation import Activation
 from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
 from tdlab.networks.sampling import SIGNS
@@ -149,7 +151,7 @@ def _choice(table: Mapping[str, Any]) -> tuple[MethodChoice, Any]:
     """What one [[method]] table asks for, and its class."""
     name = check_choice("method", table["name"], [*method_names(), *learner_names()])
     options = {key: value for key, value in table.items() if key != "name"}
-    if name in method_names():
+    if _decomposes(name):
         asked = {key: options.pop(key) for key in _TERM_KEYS if key in options}
         if len(asked) > 1:
             raise InputError("terms: got it beside width, wanted one of the two")
@@ -172,6 +174,18 @@ def _choice(table: Mapping[str, Any]) -> tuple[MethodChoice, Any]:
         name, name, made.version, tuple(sorted(values.items())), learns, width, fixed
     )
     return choice, type(made)
+
+
+def _decomposes(name: str) -> bool:
+    """Whether a name is that of a method; built-in learners win over plug-in methods."""
+    if name in method_registry.built_in or name not in learner_names():
+        return True
+    if name in method_names() and name not in learner_registry.built_in:
+        raise InputError(
+            f"method: got {name!r}, which plug-ins register as a method and as a learner, wanted "
+            "a name of one of the two"
+        )
+    return False
 
 
 def tables_of(file: str, table: Mapping[str, Any], key: str) -> list[tuple[str, Mapping[str, Any]]]:

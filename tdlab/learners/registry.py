@@ -1,21 +1,19 @@
 """The learners by name: built-in ones, and those that other packages register.
 
 A package adds a learner with an entry point in the group ``tdlab.learners``: its name is the
-learner's, its value ``module:Class``. Built-ins win over plug-ins of the same name.
+learner's, its value ``module:Class``. Built-ins win over plug-ins of the same name, and a plug-in
+that cannot be used disturbs no other learner (`tdlab.plugins`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
-from tdlab.errors import check_choice
 from tdlab.learners.base import Learner
 from tdlab.options import checked_options
+from tdlab.plugins import Registry, class_fault
 
 _BUILT_IN = {
     "ideal": "tdlab.learners.ideal:Ideal",
@@ -29,6 +27,17 @@ _BUILT_IN = {
     "student": "tdlab.learners.student:Student",
     "trivial": "tdlab.learners.trivial:Trivial",
 }
+
+_ATTRIBUTES = ("proper", "version", "samples", "guarantee", "cost", "source")
+
+
+def _fault(found: Any) -> str:
+    if isinstance(found, type) and not issubclass(found, Learner):
+        return f"the class {found.__name__}, wanted one derived from tdlab.learners.base.Learner"
+    return class_fault(found, _ATTRIBUTES)
+
+
+registry = Registry("learner", _BUILT_IN, _fault)
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class LearnerRecord:
 
 def learner_names() -> list[str]:
     """Names of all learners, sorted."""
-    return sorted(_places())
+    return registry.names()
 
 
 def learners() -> list[LearnerRecord]:
@@ -77,8 +86,7 @@ def learners() -> list[LearnerRecord]:
     ['ideal']
     """
     found = []
-    for name in learner_names():
-        cls = learner_class(name)
+    for name, cls in registry.whole():
         found.append(
             LearnerRecord(
                 name=name,
@@ -116,21 +124,9 @@ def learner(name: str, **options: Any) -> Learner:
     return cls(**checked_options(f"learner '{name}'", cls, options))
 
 
-@cache
-def _places() -> dict[str, str]:
-    plugged = {point.name: point.value for point in entry_points(group="tdlab.learners")}
-    return {**plugged, **_BUILT_IN}
-
-
-@cache
-def _load(name: str) -> Any:
-    module, _, attribute = _places()[name].partition(":")
-    return getattr(import_module(module), attribute)
-
-
 def learner_class(name: str) -> Any:
     """The class of that name; `InputError` with the known ones otherwise."""
-    return _load(check_choice("learner", name, learner_names()))
+    return registry.load(name)
 
 
 def told_options(name: str, **facts: Any) -> dict[str, Any]:
