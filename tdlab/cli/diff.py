@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tdlab.lab.diff import Comparison, Reach
+    from tdlab.lab.diff import Comparison, Difference, Reach
 
 _NAMED = 5
 
@@ -17,7 +17,7 @@ _NAMED = 5
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
 def command(a: Path, b: Path) -> None:
-    """Compare stores A and B where both have a method on a problem at a dimension.
+    """Compare stores A and B where both have a method, with equal options, on a problem and d.
 
     Reach is the rank of even odds with its 95% interval; where both met the same instances, also
     what only one of them recovers. Time is the median where the method recovers; where both do,
@@ -35,15 +35,15 @@ def command(a: Path, b: Path) -> None:
     rows = [
         [
             row.problem, row.method, row.dim, row.n or "", *_reach(row.a), *_reach(row.b),
-            row.pairs, row.only_a, row.only_b, row.verdict,
+            row.pairs, row.only_a, row.only_b, _version(row), row.verdict,
         ]
         for row in found.differences
     ]  # fmt: skip
     header = [
         "problem", "method", "d", "n", "r* A", "95%", "r* B", "95%", "pairs", "only A", "only B",
-        "verdict",
+        "version", "verdict",
     ]  # fmt: skip
-    click.echo(slim_table(header, rows, ["n"]))
+    click.echo(slim_table(header, rows, ["n", "version"]))
     click.echo()
     rows = [
         [
@@ -59,6 +59,11 @@ def command(a: Path, b: Path) -> None:
     ]  # fmt: skip
     click.echo(slim_table(header, rows, ["n"]))
     _say_rest(found)
+
+
+def _version(row: Difference) -> str:
+    same = row.version_a == row.version_b
+    return "" if same else f"{row.version_a} in A, {row.version_b} in B"
 
 
 def _some(names: tuple[str, ...]) -> str:

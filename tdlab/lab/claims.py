@@ -33,6 +33,9 @@ _WHERE_KEYS = (
 _CURVE_KEYS = {
     "threshold": ("problem", "method", "dim", "n"),
     "exponent": ("problem", "method", "n"),
+    # Fitted to nulls, whatever is asked.
+    "null-law": tuple(key for key in _WHERE_KEYS if key != "null"),
+    "trivial-dim": tuple(key for key in _WHERE_KEYS if key != "null"),
 }
 
 
@@ -125,6 +128,8 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
     if not bounds:
         raise InputError(f"{what}: got no bound, wanted above, below or both")
     unit = check_choice(f"{what}.unit", table.get("unit", "1"), UNITS)
+    if "unit" in table and quantity != "threshold":
+        raise InputError(f"{what}.unit: got {unit!r} with {quantity!r}, wanted it of a threshold")
     level = table.get("level")
     if (level is not None) != (quantity == "trivial-dim"):
         raise InputError(f"{what}.level: got {level!r} with {quantity!r}, wanted it of trivial-dim")

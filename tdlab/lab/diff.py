@@ -1,8 +1,9 @@
 """Two stores side by side: how far methods reach and how long they take, before and after.
 
-Curves are the same where problem, n and the method's label are; seeds, time limits and versions may
-differ. Trials of the same (seed, problem, dim, rank, index) met the same instance, whatever the
-version or limit: there the comparison is paired.
+Curves are the same where the problem, n, and the method with all its options are, whatever their
+labels: these are only printed. Seeds, time limits and the method's version may differ; where the
+version does, it is named. Trials of the same (seed, problem, dim, rank, index) met the same
+instance, whatever the version or limit: there the comparison is paired.
 
 Reach: the thresholds with their intervals; on common instances the share of B among those that only
 one of the two recovers. If A and B were equally good it would be 1/2, so its exact interval is the
@@ -13,6 +14,7 @@ median time of each side alone with its interval in any case.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -32,7 +34,7 @@ _COUNTED = ("recovered", "failed", *CENSORED)
 # What a store appends to the label of a curve of an earlier specification.
 _OLD = re.compile(r"#[0-9a-f]{6}$")
 
-# Problem (canonical JSON), n, label of the method.
+# Problem, n, method without its version; both as canonical JSON.
 _Curve = tuple[str, int | None, str]
 
 
@@ -70,8 +72,12 @@ class Difference:
     Attributes
     ----------
     problem : str
+        Label in A.
     n : int or None
     method : str
+        Label in A, and that in B where it is another.
+    version_a, version_b : int
+        Of the method.
     dim : int
     a, b : Reach
     pairs : int
@@ -93,6 +99,8 @@ class Difference:
     problem: str
     n: int | None
     method: str
+    version_a: int
+    version_b: int
     dim: int
     a: Reach
     b: Reach
@@ -142,11 +150,12 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Cell:
-    """A cell of one side, with what pairs it."""
+    """A cell of one side, with what pairs it and the label that is printed."""
 
     counts: CellCounts
     digest: str
     curve: _Curve
+    label: str
     seed: int
     version: int
 
@@ -157,7 +166,8 @@ def diff(a: str | Path, b: str | Path) -> Comparison:
     Parameters
     ----------
     a, b : paths
-        Of stores that have at least one method on one problem at one dimension in common.
+        Of stores that have at least one method, with the same options, on one problem at one
+        dimension in common.
 
     Raises
     ------
@@ -173,8 +183,8 @@ def diff(a: str | Path, b: str | Path) -> Comparison:
             if same:
                 raise InputError(f"stores: got {a} twice, wanted one with earlier cells, or two")
             raise InputError(
-                f"stores: got {_methods(mine)} in {a} and {_methods(its)} in {b}, wanted a method "
-                "with the same label on the same problem and dimension in both"
+                f"stores: got {_methods(mine)} in {a} and {_methods(its)} in {b}, wanted the same "
+                "method with the same options on the same problem and dimension in both"
             )
         differences = []
         for key in keys:
@@ -197,11 +207,26 @@ def _side(store: Store, present: bool) -> list[_Cell]:
         if counts.null or (counts.target > 0) != present:
             continue
         digest, identity = identities[counts.id]
-        method = _OLD.sub("", counts.method)
-        curve = (canonical_json(identity["problem"]), counts.n, method)
-        version = identity["method"]["version"]
-        found.append(_Cell(counts, digest, curve, identity["seed"], version))
-    return found
+        method = dict(identity["method"])
+        version = method.pop("version")
+        curve = (canonical_json(identity["problem"]), counts.n, canonical_json(method))
+        label = _OLD.sub("", counts.method)
+        found.append(_Cell(counts, digest, curve, label, identity["seed"], version))
+    return _told_apart(found)
+
+
+def _told_apart(cells: list[_Cell]) -> list[_Cell]:
+    """Cells of different curves whose short labels are equal keep those that the store has."""
+    named: dict[tuple[str, int | None, str], set[_Curve]] = {}
+    for cell in cells:
+        key = (cell.counts.problem, cell.counts.n, cell.label)
+        named.setdefault(key, set()).add(cell.curve)
+    return [
+        replace(cell, label=cell.counts.method)
+        if len(named[cell.counts.problem, cell.counts.n, cell.label]) > 1
+        else cell
+        for cell in cells
+    ]
 
 
 def _grouped(cells: Iterable[_Cell]) -> dict[tuple[_Curve, int], list[_Cell]]:
@@ -243,10 +268,14 @@ def _difference(
     a = _reach(mine, [trials_a[rank] for rank in ranks])
     b = _reach(its, [trials_b[rank] for rank in ranks])
     problem, method, dim = _names(mine)
+    if its[0].label != method:
+        method = f"{method} (B: {its[0].label})"
     return Difference(
         problem=problem,
         n=mine[0].counts.n,
         method=method,
+        version_a=mine[0].version,
+        version_b=its[0].version,
         dim=dim,
         a=a,
         b=b,
@@ -344,10 +373,17 @@ def _agreement(
 
 def _names(cells: Sequence[_Cell]) -> tuple[str, str, int]:
     cell = cells[0]
-    return cell.counts.problem, cell.curve[2], cell.counts.dim
+    return cell.counts.problem, cell.label, cell.counts.dim
 
 
 def _methods(cells: Iterable[_Cell]) -> str:
-    names = dict.fromkeys(f"{cell.counts.problem} {cell.curve[2]}" for cell in cells)
+    names = dict.fromkeys(f"{cell.counts.problem} {_spelled(cell)}" for cell in cells)
     shown = list(names)[:4]
     return ", ".join(shown) + ", ..." * (len(names) > len(shown)) if names else "nothing"
+
+
+def _spelled(cell: _Cell) -> str:
+    """A method with its options: equal labels may stand for different ones."""
+    options = json.loads(cell.curve[2])["options"]
+    shown = ", ".join(f"{name}={value}" for name, value in options.items())
+    return f"{cell.label}({shown})" if shown and "(" not in cell.label else cell.label

@@ -44,11 +44,15 @@ def run_learning_trial(task: Task, observe: Callable[[Fit], None] | None = None)
     )
     left = max(task.time_limit - (time.perf_counter() - started), 0.0)
     try:
-        fit = learner(task.method, **{**dict(task.options), **told}).fit(
-            X, y, rng=rng, max_seconds=left
-        )
+        # What the options and the facts of the teacher make impossible is said before it runs.
+        asked = learner(task.method, **{**dict(task.options), **told})
     except InputError as error:
         return TrialResult("unsupported", str(error))
+    refusal = asked.refuses(*X.shape)
+    if refusal:
+        return TrialResult("unsupported", refusal)
+    # Whatever it raises from here on is a fault, an `InputError` too.
+    fit = asked.fit(X, y, rng=rng, max_seconds=left)
     if observe:
         observe(fit)
     if fit.status is Status.UNSUPPORTED:

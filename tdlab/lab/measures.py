@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tdlab.theory import r_id, r_ld
+from tdlab.lab.selection import selected
+from tdlab.theory import r_id
 
 if TYPE_CHECKING:
     from tdlab.lab.claims import Check
@@ -70,21 +71,6 @@ def _bounded(where: str, value: float, low: float, high: float, lack: str = _FEW
     return Interval(where, value, low, high, "" if bounded else lack)
 
 
-def _selected(cell: CellCounts, where: Mapping[str, Any]) -> bool:
-    # A rank is a rounded multiple: 0.2 d^1.5 = 17.9 is met by 18.
-    for name, scale in (("x", r_id), ("ld", r_ld)):
-        low, high = where.get(f"{name}_from", 0.0), where.get(f"{name}_to", math.inf)
-        unit = scale(cell.dim, cell.order)
-        if not low * unit - 0.5 <= cell.rank <= high * unit + 0.5:
-            return False
-    names = {"problem": cell.problem.removesuffix("/null"), "method": cell.method}
-    names |= {"dim": cell.dim, "rank": cell.rank, "n": cell.n, "null": cell.null}
-    wanted = {key: value for key, value in where.items() if not key.endswith(("_from", "_to"))}
-    if "null" not in wanted:
-        wanted["null"] = False
-    return all(names[key] == value for key, value in wanted.items())
-
-
 def _name(cell: CellCounts) -> str:
     return f"{cell.problem}, {cell.method}, d = {cell.dim}, r = {cell.rank}{_from(cell.n)}"
 
@@ -142,7 +128,7 @@ def _correlations(where: Mapping[str, Any], store: Store, level: float) -> Itera
 
     found, kept = correlations(store), _with_a_larger_component(store)
     for cell in store.counts():
-        if not cell.done or cell.cell not in kept or not _selected(cell, where):
+        if not cell.done or cell.cell not in kept or not selected(cell, where):
             continue
         values = found.get((cell.cell, cell.method), [])
         # Censored trials might have had any correlation.
@@ -188,7 +174,7 @@ def _risks(
         if cell.null
     }
     for cell in cells:
-        if not cell.done or not _selected(cell, where):
+        if not cell.done or not selected(cell, where):
             continue
         values = ratios.get((cell.cell, cell.method), [])
         if not values and not any(cell.outcomes[outcome] for outcome in CENSORED):
@@ -225,7 +211,7 @@ def _recovered(where: Mapping[str, Any], store: Store, level: float) -> Iterator
     from tdlab.stats.binomial import interval
 
     for cell in store.counts():
-        if not cell.done or not _selected(cell, where):
+        if not cell.done or not selected(cell, where):
             continue
         won, lost = cell.prefix["recovered"], cell.prefix["failed"]
         censored = sum(cell.prefix[outcome] for outcome in CENSORED)
@@ -286,7 +272,7 @@ def _null_law(where: Mapping[str, Any], store: Store, level: float) -> Iterator[
     # The power grows with d: one fit of several dimensions would have too narrow an interval.
     groups: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
     for cell in store.counts():
-        if not cell.null or not cell.done or not _selected(cell, {**where, "null": True}):
+        if not cell.null or not cell.done or not selected(cell, {**where, "null": True}):
             continue
         x = cell.rank / r_id(cell.dim, cell.order)
         key = (cell.problem.removesuffix("/null"), cell.method, cell.dim)

@@ -21,6 +21,7 @@ from tdlab.lab.adaptive import adaptive_rule
 from tdlab.lab.allocate import Target
 from tdlab.lab.cells import Cell, MethodChoice, Problem
 from tdlab.lab.claims import Claim, parse_claim
+from tdlab.lab.selection import check_where, choose, planned
 from tdlab.lab.spec_tables import (
     check_finite,
     check_keys,
@@ -140,6 +141,26 @@ def parse_spec(
     >>> [(cell.dim, cell.rank) for cell in spec.cells]
     [(5, 2), (5, 5), (6, 3), (6, 6)]
     """
+    spec = _parsed(text, file, default_name, profile)
+    if spec.claim is not None:
+        _check_claim(spec, file, default_name)
+    return spec
+
+
+def _check_claim(spec: ScanSpec, file: str, default_name: str) -> None:
+    """Refuse checks that name nothing: the sizes of another profile are something."""
+    assert spec.claim is not None
+    points = planned(spec)
+    lost = [check for check in spec.claim.checks if not choose(check, points)]
+    if lost:
+        for other in (QUICK, *tomllib.loads(spec.source).get("profile", {})):
+            if other != spec.profile:
+                points += planned(_parsed(spec.source, file, default_name, other))
+    for number, check in enumerate(spec.claim.checks, start=1):
+        check_where(f"{file}: claim.check[{number}]", check, points)
+
+
+def _parsed(text: str, file: str, default_name: str, profile: str) -> ScanSpec:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

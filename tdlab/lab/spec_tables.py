@@ -75,6 +75,8 @@ def read_problem(
         noise = check_real("noise", table.get("noise", 0.0), 0.0)
         if noise and samples == "exact":
             raise InputError(f"noise: got {noise}, wanted 0: the exact tensor averages noise out")
+        if table.get("dense") is True and samples != "exact":
+            raise InputError("dense: got true with samples, wanted false: learners see no tensor")
         if adaptive and table.get("null"):
             raise InputError("null: got true, wanted `ranks`: a null has no threshold to adapt to")
         signs = check_choice("signs", table.get("signs", "positive"), SIGNS)

@@ -118,6 +118,7 @@ def run(
     limit = float("inf") if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     stop_at = time.monotonic() + limit
     if device != "cpu":
+        _check_device(spec, device)
         torch_array(np.zeros(1), device)  # refuses what is not there before anything is written
 
     # Signals first: from here on one of them ends the run between two commits.
@@ -150,6 +151,17 @@ def run(
         if ended == "interrupted":
             raise Interrupted
     return open_store(path)
+
+
+def _check_device(spec: ScanSpec, device: str) -> None:
+    """Refuse a device for learners, which compute with NumPy wherever they are."""
+    cells = (*spec.cells, *(target.cell for target in spec.targets))
+    learners = sorted({cell.method.label for cell in cells if cell.method.learner})
+    if learners:
+        raise InputError(
+            f"device: got {device!r} and learners ({', '.join(learners)}), wanted 'cpu': they "
+            "compute there whatever is asked"
+        )
 
 
 def default_store(spec: ScanSpec, shard: Shard | None = None) -> Path:

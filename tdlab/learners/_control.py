@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.algorithms.base import Budget
-from tdlab.errors import InputError
 from tdlab.learners.base import Fit, Learner
 from tdlab.networks import TwoLayerNetwork
 
@@ -29,9 +28,16 @@ class Control(Learner):
     needs_samples = False
     source = "a control, not a learner"
 
+    def refuses(self, n: int, dim: int) -> str:
+        if dim != self.teacher.dim:
+            return f"X: got {dim} columns, wanted {self.teacher.dim}"
+        return self._refuses_teacher()
+
+    def _refuses_teacher(self) -> str:
+        """Why nothing can be done to this teacher, or ""."""
+        return ""
+
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
-        if X.shape[1] != self.teacher.dim:
-            raise InputError(f"X: got {X.shape[1]} columns, wanted {self.teacher.dim}")
         network, message = self._altered(rng)
         return self._done(network, self.teacher.dim, message)
 

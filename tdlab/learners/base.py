@@ -128,15 +128,25 @@ class Learner(ABC):
         Raises
         ------
         InputError
-            For wrong shapes, NaN, or no data.
+            For wrong shapes, NaN, no data, or what `refuses` names.
         """
         X, y = check_samples(X, y)
+        refusal = self.refuses(*X.shape)
+        if refusal:
+            raise InputError(refusal)
         limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
         _kernels.warm_up()
         budget = Budget(max_seconds=limit)
         started = time.perf_counter()
         found = self._fit(X, y, own_stream(rng, LEARNING), budget)
         return replace(found, seconds=time.perf_counter() - started)
+
+    def refuses(self, n: int, dim: int) -> str:
+        """Why it cannot learn from n samples of that dimension, before it tries; "" if it can.
+
+        A scan stores such a trial as ``unsupported``: what is raised later is an ``error``.
+        """
+        return ""
 
     @abstractmethod
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
@@ -173,9 +183,8 @@ def constant(value: float, dim: int) -> HermitePolynomial:
     return HermitePolynomial(np.array([value]), dim, 0)
 
 
-def need_samples(learner: Learner, n: int, least: int, why: str) -> None:
-    """Raise `InputError` where there are fewer samples than the learner can start from."""
-    if n < least:
-        raise InputError(
-            f"n: got {n} samples for '{learner.name}', wanted at least {least} ({why})"
-        )
+def too_few(learner: Learner, n: int, least: int, why: str) -> str:
+    """The refusal of fewer samples than the learner can start from, or ""."""
+    if n >= least:
+        return ""
+    return f"n: got {n} samples for '{learner.name}', wanted at least {least} ({why})"

@@ -49,9 +49,12 @@ class Ideal(Control):
                 "direction"
             )
 
+    def _refuses_teacher(self) -> str:
+        if self.teacher.dim >= 2:
+            return ""
+        return "X: got 1 column, wanted at least 2: a row of one input cannot turn"
+
     def _altered(self, rng: np.random.Generator) -> tuple[TwoLayerNetwork, str]:
-        if self.teacher.dim < 2:
-            raise InputError("X: got 1 column, wanted at least 2: a row of one input cannot turn")
         turned = perturbed(self.teacher, self.cosine, rng)
         if self.rescaled:
             # <f, g>/|g|^2 from three exact risks: E(f-g)^2 = |f|^2 + |g|^2 - 2<f, g>.

@@ -21,7 +21,7 @@ from scipy import linalg
 
 from tdlab.algorithms.base import Budget
 from tdlab.errors import InputError, check_choice, check_integer
-from tdlab.learners.base import Fit, Learner, need_samples
+from tdlab.learners.base import Fit, Learner, too_few
 from tdlab.networks import HermitePolynomial, TwoLayerNetwork
 from tdlab.networks.hermite import hermite_basis
 
@@ -60,12 +60,19 @@ class KernelRidge(Learner):
     def __post_init__(self) -> None:
         check_choice("learner 'kernel-ridge', option 'kernel'", self.kernel, KERNELS)
         check_integer("learner 'kernel-ridge', option 'degree'", self.degree, 1)
+        if self.kernel != "polynomial" and self.degree != type(self).degree:
+            raise InputError(
+                f"learner 'kernel-ridge', option 'degree': got {self.degree} for kernel "
+                f"{self.kernel!r}, wanted kernel 'polynomial'"
+            )
+
+    def refuses(self, n: int, dim: int) -> str:
+        if n > _MAX_SAMPLES:
+            return f"n: got {n} samples, wanted at most {_MAX_SAMPLES} for a kernel"
+        return too_few(self, n, 2, "one is left out at a time")
 
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
         n, dim = X.shape
-        need_samples(self, n, 2, "one is left out at a time")
-        if n > _MAX_SAMPLES:
-            raise InputError(f"n: got {n} samples, wanted at most {_MAX_SAMPLES} for a kernel")
         mean = float(y.mean())
         alpha, ridge = _ridge(kernel_matrix(self.kernel, self.degree, X, X), y - mean)
         predictor: Any

@@ -18,8 +18,8 @@ import numpy as np
 
 from tdlab.algorithms.base import Budget
 from tdlab.errors import InputError, check_integer
-from tdlab.learners.base import Fit, Learner, need_samples
-from tdlab.learners.polynomial_regression import regress
+from tdlab.learners.base import Fit, Learner, too_few
+from tdlab.learners.polynomial_regression import regress, regression_refuses
 from tdlab.networks import HermitePolynomial
 from tdlab.networks.hermite import hermite_basis, hermite_kernels
 
@@ -55,8 +55,11 @@ class MomentPredictor(Learner):
         if check_integer(what, self.residualise, 0) > self.degree:
             raise InputError(f"{what}: got {self.residualise}, wanted at most {self.degree}")
 
+    def refuses(self, n: int, dim: int) -> str:
+        few = too_few(self, n, 2, "an average and its error")
+        return few or regression_refuses(n, dim, self.residualise)
+
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
-        need_samples(self, len(y), 2, "an average and its error")
         (n, dim), basis = X.shape, hermite_basis(X.shape[1], self.degree)
         low, _ = regress(X, y, self.residualise, 0.0)
         rest = y - HermitePolynomial(low, dim, self.residualise).predict(X)

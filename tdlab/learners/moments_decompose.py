@@ -20,12 +20,13 @@ import numpy as np
 
 from tdlab.algorithms import decompose
 from tdlab.algorithms.base import Budget, Decomposition, Status
+from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_choice, check_integer
 from tdlab.learners import _student_lm
 from tdlab.learners._student_risk import Point, Risk, Search
-from tdlab.learners.base import Fit, Learner, need_samples
+from tdlab.learners.base import Fit, Learner, too_few
 from tdlab.learners.moment_predictor import shrinkage
-from tdlab.learners.polynomial_regression import regress
+from tdlab.learners.polynomial_regression import regress, regression_refuses
 from tdlab.metrics import student_network
 from tdlab.networks import Activation, HermitePolynomial, TwoLayerNetwork
 from tdlab.networks.hermite import hermite_basis
@@ -78,6 +79,7 @@ class MomentsDecompose(Learner):
         check_integer(f"{what} 'rank'", self.rank, 1)
         activation = Activation.parse(self.activation)
         check_choice(f"{what} 'tensor'", self.tensor, TENSORS)
+        get_method(self.method)  # refuses what is no method
         if self.order:
             check_integer(f"{what} 'order'", self.order, 2)
         if self._order < 2 or not activation.mean_derivative(self._order, 1.0):
@@ -90,8 +92,22 @@ class MomentsDecompose(Learner):
     def _order(self) -> int:
         return self.order or Activation.parse(self.activation).degree
 
+    def refuses(self, n: int, dim: int) -> str:
+        few = too_few(self, n, 2, "an average and its error")
+        return few or regression_refuses(n, dim, self._regressed(n, dim))
+
+    def _regressed(self, n: int, dim: int) -> int:
+        """The degree of the regression: of the tensor, or of what is taken out before averaging."""
+        order = self._order
+        if self.tensor == "least-squares" or (
+            self.tensor == "auto" and n >= math.comb(dim + order, order)
+        ):
+            return order
+        # What lower degrees explain is noise in the average: least squares takes out those that
+        # half as many samples would fit.
+        return max(k for k in range(order) if k == 0 or 2 * math.comb(dim + k, k) <= n)
+
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
-        need_samples(self, len(y), 2, "an average and its error")
         tensor, noise, how = self._estimate(X, y)
         found = decompose(
             tensor,
@@ -131,14 +147,11 @@ class MomentsDecompose(Learner):
     def _estimate(self, X: np.ndarray, y: np.ndarray) -> tuple[SymmetricTensor, float | None, str]:
         """The tensor, its relative noise where that shows, and what it is called."""
         order, (n, dim) = self._order, X.shape
-        enough = n >= math.comb(dim + order, order)
-        if self.tensor == "least-squares" or (self.tensor == "auto" and enough):
+        lower = self._regressed(n, dim)
+        if lower == order:
             coefficients, _ = regress(X, y, order, 0.0)
             entries = hermite_basis(dim, order).tensor_entries(coefficients, order)
             return DenseTensor._trusted(entries), None, "Least-squares"
-        # What lower degrees explain is noise in the average: least squares takes out those that
-        # half as many samples would fit.
-        lower = max(k for k in range(order) if k == 0 or 2 * math.comb(dim + k, k) <= n)
         low, _ = regress(X, y, lower, 0.0)
         rest = y - HermitePolynomial(low, dim, lower).predict(X)
         basis = hermite_basis(dim, order)

@@ -18,10 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.algorithms.uniqueness import jacobian_gram
-from tdlab.errors import InputError, check_choice, check_real
+from tdlab.errors import check_choice, check_real
 from tdlab.learners._control import Control
 from tdlab.networks import TwoLayerNetwork
 
+# What `jacobian_gram` allows itself.
+_MAX_BYTES = 2**31
 DIRECTIONS = ("weakest", "random")
 _PURE = 1e-12
 
@@ -52,8 +54,14 @@ class Moved(Control):
         check_choice("learner 'moved', option 'direction'", self.direction, DIRECTIONS)
         check_real("learner 'moved', option 'size'", self.size, 0.0)
 
+    def _refuses_teacher(self) -> str:
+        size = self.teacher.weights.size
+        if self.direction == "weakest" and 24 * size**2 > _MAX_BYTES:
+            return f"learner 'moved': got {size} weights, whose Jacobian needs too much memory"
+        return _impurity(self.teacher)
+
     def _altered(self, rng: np.random.Generator) -> tuple[TwoLayerNetwork, str]:
-        order = _pure_degree(self.teacher)
+        order = self.teacher.activation.degree
         coefficients = self.teacher.output_weights
         rows = self.teacher.weights * np.abs(coefficients[:, None]) ** (1.0 / order)
         signs = np.where(coefficients < 0.0, -1.0, 1.0)
@@ -89,14 +97,12 @@ def weakest_direction(
     return max(float(values[0]), 0.0), vectors[:, 0].reshape(rows.shape)
 
 
-def _pure_degree(network: TwoLayerNetwork) -> int:
-    """k where the activation is He_k, k >= 2, and the rows have norm 1."""
+def _impurity(network: TwoLayerNetwork) -> str:
+    """What keeps the activation from being He_k, k >= 2, on rows of norm 1, or ""."""
     shares = network.activation.hermite_coefficients()
     norms = np.linalg.norm(network.weights, axis=1)
     if len(shares) < 3 or np.abs(shares[:-1]).max() > _PURE or not math.isclose(shares[-1], 1.0):
-        raise InputError(
-            f"learner 'moved': got activation {network.activation}, wanted He_k with k >= 2"
-        )
+        return f"learner 'moved': got activation {network.activation}, wanted He_k with k >= 2"
     if np.abs(norms - 1.0).max() > 1e-6:
-        raise InputError(f"learner 'moved': got rows of norm up to {norms.max():.3g}, wanted 1")
-    return len(shares) - 1
+        return f"learner 'moved': got rows of norm up to {norms.max():.3g}, wanted 1"
+    return ""

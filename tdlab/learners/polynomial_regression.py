@@ -59,11 +59,22 @@ class PolynomialRegression(Learner):
         check_integer(f"learner '{self.name}', option 'degree'", self.degree, 0)
         check_real(f"learner '{self.name}', option 'ridge'", self.ridge, 0.0)
 
+    def refuses(self, n: int, dim: int) -> str:
+        return regression_refuses(n, dim, self.degree)
+
     def _fit(self, X: np.ndarray, y: np.ndarray, rng: np.random.Generator, budget: Budget) -> Fit:
         coefficients, form = regress(X, y, self.degree, self.ridge)
         predictor = HermitePolynomial(coefficients, X.shape[1], self.degree)
         message = f"{form} least squares, {len(y)} samples, {len(coefficients)} features."
         return self._done(predictor, X.shape[1], message)
+
+
+def regression_refuses(n: int, dim: int, degree: int) -> str:
+    """Why `regress` takes no such problem, or ""."""
+    features = math.comb(dim + degree, degree)
+    if min(n, features) <= _MAX_SIDE:
+        return ""
+    return f"n: got {n} samples and {features} features, wanted at most {_MAX_SIDE} of one"
 
 
 def regress(X: np.ndarray, y: np.ndarray, degree: int, ridge: float) -> tuple[np.ndarray, str]:
@@ -72,10 +83,9 @@ def regress(X: np.ndarray, y: np.ndarray, degree: int, ridge: float) -> tuple[np
     Minimises |Phi c - y|^2 + ridge n |c|^2; at ridge = 0 the solution of minimum norm.
     """
     n, basis = len(X), hermite_basis(X.shape[1], degree)
-    if min(n, basis.size) > _MAX_SIDE:
-        raise InputError(
-            f"n: got {n} samples and {basis.size} features, wanted at most {_MAX_SIDE} of one"
-        )
+    too_many = regression_refuses(n, X.shape[1], degree)
+    if too_many:
+        raise InputError(too_many)
     if n <= basis.size:
         return basis.combine(X, _dual(X, y, degree, ridge * n)), "kernel"
     if n * basis.size <= _QR_DOUBLES:

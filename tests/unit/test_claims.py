@@ -49,14 +49,17 @@ quantity = "gain"
 where = { x_to = 0.4 }
 above = 0.9
 [[claim.check]]
-text = "nothing of that kind"
+text = "nothing of that kind here"
 quantity = "risk"
-where = { dim = 99 }
+where = { rank = 4 }
 above = 0.0
 
 [profile.full]
 trials = 8
 ranks = [3]
+
+[profile.large]
+ranks = [3, 4]
 
 [[problem]]
 activation = "He3"
@@ -126,7 +129,9 @@ def test_thresholds_and_exponents_are_those_of_the_store(store):
 
 def test_curves_without_a_fit_keep_a_check_undecided(store, tmp_path):
     # Two dimensions: an exponent of lm is refused, and nothing may be said of all curves.
-    text = SPEC.replace("dims = [6]", "dims = [6, 7]").replace("null = true\n\n[[m", "\n[[m")
+    text = SPEC[: SPEC.index('[[claim.check]]\ntext = "no risk"')]
+    text += SPEC[SPEC.index("[profile.full]") :]
+    text = text.replace("dims = [6]", "dims = [6, 7]").replace("null = true\n\n[[m", "\n[[m")
     text = text.replace('quantity = "recovered"\nabove', 'quantity = "exponent"\nabove')
     two = tdlab.run(parse_spec(text), store=tmp_path / "two.db", workers=1)
     verdict = judge(parse_spec(text).claim, two)[0]
@@ -191,11 +196,11 @@ def test_profiles_replace_what_they_name():
         ('quantity = "recovered"', 'quantity = "luck"', "quantity"),
         ("above = 0.5\n", "", "bound"),
         ("above = 0.5", 'above = "x"', "above"),
-        ("where = { dim = 99 }", "where = { dims = 99 }", "where"),
-        ("where = { dim = 99 }", "where = 3", "where"),
+        ("where = { rank = 4 }", "where = { ranks = 4 }", "where"),
+        ("where = { rank = 4 }", "where = 3", "where"),
         ("[claim]", "[claim]\nwindow = 1", "window"),
         (
-            'quantity = "risk"\nwhere = { dim = 99 }',
+            'quantity = "risk"\nwhere = { rank = 4 }',
             'quantity = "threshold"\nwhere = { x_to = 0.4 }',
             "where",
         ),
@@ -208,6 +213,43 @@ def test_bad_claims_are_one_line(old, new, match):
     with pytest.raises(InputError, match=match) as caught:
         parse_spec(SPEC.replace(old, new, 1))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("where", "words"),
+    [
+        (
+            '{ method = "lmm" }',
+            r"where.method: got 'lmm', wanted one of lm \(did you mean 'lm'\?\)",
+        ),
+        ('{ problem = "He3/spheres" }', r"where.problem: got 'He3/spheres'.*did you mean"),
+        ("{ dim = 7 }", "where.dim: got 7, wanted one of 6"),
+        ("{ rank = 6 }", "where.rank: got 6, wanted one of 3, 5, 4"),
+        ("{ n = 100 }", "where.n: got 100, wanted one of None"),
+        ("{ null = 1 }", "where.null: got 1, wanted"),
+        ("{ x_from = 0.9 }", r"got {x_from = 0.9}, which no cell of any profile meets"),
+        ("{ rank = 5, ld_to = 0.1 }", "no cell of any profile meets"),
+    ],
+)
+def test_a_check_that_names_nothing_is_refused_when_it_is_read(where, words):
+    with pytest.raises(InputError, match=words.replace("3, 5, 4", "3, 4, 5")) as caught:
+        parse_spec(SPEC.replace("{ rank = 4 }", where))
+    assert "\n" not in str(caught.value) and "check[6]" in str(caught.value)
+
+
+def test_checks_of_nulls_want_nulls_and_checks_of_a_larger_one_that():
+    bare = SPEC.replace("null = true\n\n[[m", "\n[[m").replace("null = true, ", "")
+    parse_spec(bare.replace('"gain"', '"risk"'))
+    with pytest.raises(InputError, match="gain over nulls that the scan has not"):
+        parse_spec(bare)
+    for quantity, reason in (("null-law", "no nulls"), ("correlation", "no problem has a boost")):
+        text = bare.replace('"gain"', '"risk"').replace(
+            'quantity = "risk"\nwhere = { rank = 4 }', f'quantity = "{quantity}"'
+        )
+        with pytest.raises(InputError, match=reason):
+            parse_spec(text)
+    with pytest.raises(InputError, match=r"unit: got 'd' with 'risk'"):
+        parse_spec(SPEC.replace("where = { rank = 4 }", 'unit = "d"'))
 
 
 def test_reproduce_prints_verdicts_and_draws(tmp_path):

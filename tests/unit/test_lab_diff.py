@@ -89,11 +89,49 @@ def test_equal_shares_on_different_instances_are_no_difference(tmp_path):
     assert row.both == 20  # 15 common at rank 4, 5 at rank 8
 
 
-def test_other_options_meet_the_same_instances(tmp_path):
-    # Options are part of a label only where a scan has a method twice.
-    other = fill(tmp_path / "b.db", TEXT.replace("restarts = 1", "restarts = 2"))
-    found = diff(fill(tmp_path / "a.db"), other)
-    assert [row.pairs for row in found.differences] == [60, 60] and found.same_trials == 0
+TWO = TEXT + '[[method]]\nname = "lm"\nrestarts = 2\n'
+
+
+def test_equal_labels_of_other_methods_are_not_paired(tmp_path):
+    # Options are part of a label only where a scan has a method twice: both are "lm" here.
+    one = fill(tmp_path / "a.db", wins=(20, 1, 0))
+    other = fill(tmp_path / "b.db", TEXT.replace("restarts = 1", "restarts = 2"), (20, 20, 20))
+    with pytest.raises(InputError, match=r"lm\(.*restarts=1\) in .*lm\(.*restarts=2\) in"):
+        diff(one, other)
+
+
+def test_one_method_under_two_labels_is_paired(tmp_path):
+    # A scan with two sets of options spells them in the label; one of them is that of the other.
+    one, two = fill(tmp_path / "a.db"), fill(tmp_path / "b.db", TWO, (20, 18, 2))
+    rows = diff(one, two).differences
+    assert [(row.dim, row.only_a, row.only_b) for row in rows] == [(6, 0, 10), (8, 0, 10)]
+    assert {row.method for row in rows} == {"lm (B: lm(restarts=1))"}
+    assert {name for _, name, _ in diff(one, two).only_in_b} == {"lm(restarts=2)"}
+    # A problem by another name is the same problem.
+    named = TEXT.replace("[problem]", '[problem]\nlabel = "mine"')
+    (row, _) = diff(one, fill(tmp_path / "c.db", named)).differences
+    assert (row.problem, row.pairs) == ("He3/sphere", 60)
+    # Two problems under one name are two.
+    other = (
+        TEXT.replace("[problem]", '[problem]\nlabel = "He3/sphere"')
+        .replace('ensemble = "sphere"', 'ensemble = "isotropic"')
+        .replace("[4, 8, 12]", "[8, 12]")
+    )
+    with pytest.raises(InputError, match="the same problem"):
+        diff(one, fill(tmp_path / "d.db", other, (20, 20)))
+
+
+def test_versions_of_one_method_are_compared_and_named(tmp_path, monkeypatch):
+    from tdlab.algorithms.lm import LevenbergMarquardt
+
+    one = fill(tmp_path / "a.db")
+    monkeypatch.setattr(LevenbergMarquardt, "version", LevenbergMarquardt.version + 1)
+    two = fill(tmp_path / "b.db", wins=(20, 18, 2))
+    rows = diff(one, two).differences
+    assert [row.version_b - row.version_a for row in rows] == [1, 1]
+    assert {row.verdict for row in rows} == {"B reaches further"}
+    shown = tdlab("diff", one, two)
+    assert f"{rows[0].version_a} in A, {rows[0].version_b} in B" in shown.stdout
 
 
 def test_other_seeds_are_not_paired(tmp_path):
@@ -139,7 +177,7 @@ def test_the_same_store_twice_compares_its_versions(tmp_path):
 def test_refusals(tmp_path):
     one = fill(tmp_path / "a.db")
     other = fill(tmp_path / "b.db", TEXT.replace('"lm"\nrestarts = 1', '"jennrich"'))
-    with pytest.raises(InputError, match=r"He3/sphere lm in .*He3/sphere jennrich in"):
+    with pytest.raises(InputError, match=r"He3/sphere lm\(.*\) in .*He3/sphere jennrich\(.*\) in"):
         diff(one, other)
     part = fill(tmp_path / "part.db", shard=Shard(1, 2))
     with pytest.raises(InputError, match="shard 1/2 alone"):

@@ -187,3 +187,73 @@ def test_bad_specs_are_one_line(old, new, match):
         parse_spec(exact)
     with pytest.raises(InputError, match="which a trial tells it"):
         parse_spec(EXACT.replace("cosine = 0.9", "teacher = 3"))
+
+
+REFUSALS = """
+trials = 1
+[problem]
+activation = "He3"
+ensemble = "sphere"
+dims = [4]
+ranks = [2]
+samples = [20]
+[[method]]
+name = "linear"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("samples", "dense = true\nsamples", "dense: got true with samples"),
+        (
+            '"linear"',
+            '"kernel-ridge"\nkernel = "cubic-ntk"\ndegree = 2',
+            "wanted kernel 'polynomial'",
+        ),
+        ('"linear"', '"student"\nrate = 0.1', "wanted optimiser 'adam'"),
+        ('"linear"', '"moments-decompose"\nmethod = "lmx"', "got 'lmx', wanted one of"),
+    ],
+)
+def test_options_that_do_nothing_are_refused(old, new, words):
+    with pytest.raises(InputError, match=words):
+        parse_spec(REFUSALS.replace(old, new, 1))
+
+
+def test_a_device_for_learners_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"device: got 'cuda' and learners \(linear\)"):
+        tdlab.run(parse_spec(REFUSALS), tmp_path / "a.db", device="cuda")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_refusal_is_declared_and_what_is_raised_later_is_an_error(monkeypatch):
+    from tdlab.lab.worker import guarded_trial
+    from tdlab.learners.linear import Linear
+
+    few = parse_spec(REFUSALS.replace("[20]", "[1]").replace("linear", "moment-predictor"))
+    found = guarded_trial(Task.of(few.cells[0], 0))
+    assert found.outcome == "unsupported" and "wanted at least 2" in found.reason
+
+    def raises(*_, **__):
+        raise InputError("y: got something odd, wanted something else")
+
+    task = Task.of(parse_spec(REFUSALS).cells[0], 0)
+    monkeypatch.setattr(Linear, "_fit", raises)
+    found = guarded_trial(task)
+    assert found.outcome == "error" and "InputError: y: got something odd" in found.reason
+    monkeypatch.setattr(Linear, "refuses", lambda self, n, dim: "n: got too few")
+    found = guarded_trial(task)
+    assert (found.outcome, found.reason) == ("unsupported", "n: got too few")
+
+
+def test_an_input_error_inside_a_method_is_an_error(monkeypatch):
+    from tdlab.algorithms.jennrich import Jennrich
+    from tdlab.lab.worker import guarded_trial
+
+    def raises(*_, **__):
+        raise InputError("rank: got 2, wanted more")
+
+    text = REFUSALS.replace("samples = [20]\n", "").replace("linear", "jennrich")
+    monkeypatch.setattr(Jennrich, "run", raises)
+    found = guarded_trial(Task.of(parse_spec(text).cells[0], 0))
+    assert found.outcome == "error" and "InputError" in found.reason
