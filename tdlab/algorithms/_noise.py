@@ -38,8 +38,24 @@ _LEAST_FREEDOM = 15
 
 def null_residual(dim: int, rank: int, order: int) -> float:
     """Relative residual that ``rank`` terms leave of a Gaussian tensor, by the measured law."""
+    if order == 2:
+        return _semicircle_rest(min(rank / dim, 1.0))
     filled = min(rank / r_id(dim, order), 1.0)
     return (1.0 - filled) ** NULL_POWER
+
+
+def _semicircle_rest(share: float) -> float:
+    """|R| / |M| when the ``share`` of largest eigenvalues, by size, is taken off Gaussian noise.
+
+    Eigenvalues x in units of the edge have the density (2/pi) sqrt(1 - x^2). Below x = sin(t) lies
+    the fraction (2/pi) (t + sin(2t)/2) of them and (2/pi) (t - sin(4t)/4) of their squares.
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(50):
+        middle = (low + high) / 2
+        below = 2 / math.pi * (middle + math.sin(2 * middle) / 2)
+        low, high = (middle, high) if below < 1.0 - share else (low, middle)
+    return math.sqrt(max(2 / math.pi * (low - math.sin(4 * low) / 4), 0.0))
 
 
 def null_bar(dim: int, rank: int, order: int) -> float:
@@ -50,8 +66,12 @@ def null_bar(dim: int, rank: int, order: int) -> float:
 
 
 def freedom(dim: int, rank: int, order: int) -> int:
-    """Distinct entries less parameters, C(d+k-1, k) - r d; not below 0."""
-    return max(math.comb(dim + order - 1, order) - rank * dim, 0)
+    """Distinct entries less parameters, C(d+k-1, k) - r d; not below 0.
+
+    A matrix of rank r has r (r - 1) / 2 parameters fewer: rotations of its terms do not show.
+    """
+    rotations = rank * (rank - 1) // 2 if order == 2 else 0
+    return max(math.comb(dim + order - 1, order) - rank * dim + rotations, 0)
 
 
 def residual_under(noise: float, dim: int, rank: int, order: int) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from tdlab.algorithms._candidates import distinct
 from tdlab.algorithms._gram import refine
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.residual import deflate
 
@@ -62,7 +62,7 @@ def fit_in_rounds(
         history.append(float(np.sqrt(squared)))
         if squared < best[0]:
             best = (squared, found, weights)
-        if squared <= max(budget.noise, EXACT_FIT) ** 2 or budget.expired:
+        if squared <= budget.target**2 or budget.expired:
             break
         # Rows that the fit has merged stand for one component.
         kept = distinct(found, weights, _SAME)

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from tdlab.algorithms._descent import Descent, Effort, Target
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
@@ -69,7 +69,7 @@ class SymmetricALS:
             rows, squared = self._descend(tensor, scale, start, history, budget)
             if squared < best_squared:
                 best_rows, best_squared = rows, squared
-            if best_squared <= max(budget.noise, EXACT_FIT) ** 2 or budget.expired:
+            if best_squared <= budget.target**2 or budget.expired:
                 break
         late = budget.expired
         return finish(

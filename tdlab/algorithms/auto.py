@@ -1,11 +1,11 @@
 """The default: methods from the cheapest that may work to the strongest, each answer verified.
 
-Solves     any tensor of order 3 to 6 that one of its methods solves
-Method     ``jennrich`` for rank <= dim; at even orders ``spm``; to rank 3.3 dim (at order 3) a few
-           quick starts of ``homotopy``, ``koszul-young`` (to about 1.75 dim) and ``homotopy`` with
-           the penalty that stands unequal coefficients; then slow ``homotopy``, turn by turn for
-           equal coefficients and for any. An answer is taken when it fits; a method that cannot
-           take the order or the rank is passed over
+Solves     any tensor of order 2 to 6 that one of its methods solves
+Method     ``eigen`` at order 2; ``jennrich`` for rank <= dim; at even orders ``spm``; to rank
+           3.3 dim (at order 3) a few quick starts of ``homotopy``, ``koszul-young`` (to about
+           1.75 dim) and ``homotopy`` with the penalty that stands unequal coefficients; then slow
+           ``homotopy``, turn by turn for equal coefficients and for any. An answer is taken when
+           it fits; a method that cannot take the order or the rank is passed over
 Guarantee  that of ``koszul-young`` within its range; none beyond
 Cost       that of the method that fits, and the failed attempts before it: milliseconds for the
            first, less than the last one's budget for all
@@ -20,7 +20,8 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._noise import under_noise
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status
+from tdlab.algorithms.base import Budget, Decomposition, Method, Status
+from tdlab.algorithms.eigen import Eigen
 from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
@@ -46,7 +47,7 @@ class Auto:
     """
 
     name: ClassVar[str] = "auto"
-    orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
+    orders: ClassVar[tuple[int, ...]] = (2, 3, 4, 5, 6)
     version: ClassVar[int] = 4
     guarantee: ClassVar[str] = "that of koszul-young to about 1.75 dim"
     cost: ClassVar[str] = "that of the methods it runs"
@@ -62,11 +63,13 @@ class Auto:
         """The furthest of its methods."""
         return max(method.reach(dim, order) or 0 for method in self._ladder(dim, dim, order))
 
-    def limit(self, dim: int, order: int) -> None:
-        """Any rank."""
-        return None
+    def limit(self, dim: int, order: int) -> int | None:
+        """Any rank, but at order 2, where no matrix needs more terms than dimensions."""
+        return Eigen().limit(dim, order) if order == 2 else None
 
     def _ladder(self, dim: int, rank: int, order: int) -> list[Method]:
+        if order == 2:
+            return [Eigen()]
         ladder: list[Method] = [Jennrich()]
         if order % 2 == 0:
             # Within its range it is as fast as a quick start, and stands any coefficients.
@@ -104,7 +107,7 @@ class Auto:
             if limit is not None and rank > limit:
                 continue
             result = method.run(tensor, rank, rng=rng, budget=budget)
-            if result.residual > EXACT_FIT:
+            if result.residual > budget.exact and tensor.order > 2:
                 result = under_noise(method, tensor, result, rng, budget, tried)
             tried.append(result)
             story.append(f"{_label(method)} (residual {result.residual:.1e})")
@@ -115,7 +118,7 @@ class Auto:
         status, message = best.status, best.message
         if budget.expired and not best.success:
             status, message = Status.TIME_LIMIT, "Stopped by max_seconds."
-        elif status is Status.STAGNATED:
+        elif status is Status.STAGNATED and tensor.order > 2:
             message = "No method fitted before its budget ended: raise `steps`, or lower the rank."
         return dataclasses.replace(
             best,

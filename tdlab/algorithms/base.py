@@ -16,11 +16,15 @@ from tdlab.theory import uniqueness_class
 if TYPE_CHECKING:
     from tensorly.cp_tensor import CPTensor
 
+    from tdlab.tensors import Flattening4
+
 # Squares expanded through Gram matrices bottom out at 1e-16 |T|^2: below this a residual is noise.
 RESIDUAL_FLOOR = 1e-8
 # An exact fit computed in double precision lands within an order of magnitude of that floor.
 EXACT_FIT = 1e-7
 _ROUNDED = 1e-5
+# Coarsest rounding of data that an exact fit is judged by.
+_FINE = 1e-4
 
 
 class Status(StrEnum):
@@ -140,12 +144,15 @@ class Budget:
         Relative Frobenius norm of that noise: above ``noise``, as a fit takes part of it.
     estimate : bool
         Whether nobody knows the noise: a fit that is not exact may then stand all the same.
+    exact : float
+        Relative residual up to which a fit is exact: see `exact_fit`.
     """
 
     max_seconds: float | None = None
     noise: float = 0.0
     level: float = 0.0
     estimate: bool = False
+    exact: float = EXACT_FIT
     started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -166,7 +173,16 @@ class Budget:
     @property
     def target(self) -> float:
         """Relative residual at which the fit is as good as the data."""
-        return max(self.noise, EXACT_FIT)
+        return max(self.noise, self.exact)
+
+
+def exact_fit(tensor: SymmetricTensor | Flattening4) -> float:
+    """Relative residual up to which a fit is exact: the rounding of the data, where that is more.
+
+    Entries in half precision are so coarse that their rounding is noise like any other.
+    """
+    rounding = getattr(tensor, "rounding", 0.0)
+    return max(EXACT_FIT, rounding if rounding <= _FINE else 0.0)
 
 
 class Method(Protocol):
@@ -241,7 +257,7 @@ def finish(
         rows, weights = rows * np.sign(weights)[:, None], np.abs(weights)
 
     residual = relative_residual(tensor, rows, weights)
-    exact = residual <= EXACT_FIT
+    exact = residual <= budget.exact
     reaches = residual <= budget.noise
     cancels = _cancelling(rows, weights, tensor.norm())
     # A fit that approaches by ever larger terms has no limit: noise does not excuse that.

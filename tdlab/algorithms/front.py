@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, cast
+import math
+from typing import Any, cast, overload
 
 import numpy as np
 from scipy.sparse.linalg import ArpackError
 
 from tdlab import _kernels
 from tdlab.algorithms._noise import residual_under, settle
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status, finish
+from tdlab.algorithms.base import Budget, Decomposition, Method, Status, exact_fit, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import DECOMPOSITION, own_stream
-from tdlab.tensors import DenseTensor, FactoredTensor, Flattening4, SymmetricTensor
+from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
-# Squares and sixth powers of what is computed with stay within double precision.
+# Methods multiply several entries: within these norms none of that leaves the doubles.
+_PLAIN_NORM = 1e-30
+# Squares of a `Flattening4`, which is taken at its own unit.
 _SMALLEST_NORM = 1e-150
-PLAIN_NORM = 1e-30
 
 
 def decompose(
@@ -89,9 +91,10 @@ def decompose(
         rank = _told_rank(tensor, noise, generator, limit)
     # Where a fit has as many parameters as there are entries, it reaches any noise.
     goal = residual_under(level, tensor.dim, rank, tensor.order)
-    goal = max(goal, EXACT_FIT) if level else 0.0
-    budget = Budget(max_seconds=limit, noise=goal, level=level, estimate=noise is None)
-    norm = checked_norm(tensor)
+    exact = exact_fit(tensor)
+    goal = max(goal, exact) if level else 0.0
+    budget = Budget(max_seconds=limit, noise=goal, level=level, estimate=noise is None, exact=exact)
+    tensor, exponent = plain(tensor)
     reason = _refusal(method, tensor, rank)
     # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
     tensor = cast(SymmetricTensor, tensor)
@@ -105,13 +108,6 @@ def decompose(
             status=Status.UNSUPPORTED,
             message=reason,
         )
-    if not (PLAIN_NORM < norm < 1 / PLAIN_NORM or isinstance(tensor, Flattening4)):
-        # Methods multiply several entries; at unit norm none of that overflows. The terms of a
-        # `Flattening4` have coefficient 1, which another unit would not keep.
-        unit = decompose(
-            scaled(tensor, 1.0 / norm), rank, method, rng=generator, noise=noise, max_seconds=limit
-        )
-        return dataclasses.replace(unit, weights=unit.weights * norm, seconds=budget.seconds)
     try:
         result = method.run(tensor, rank, rng=generator, budget=budget)
     except (np.linalg.LinAlgError, ArpackError) as error:
@@ -127,7 +123,7 @@ def decompose(
     settles = budget.estimate and not getattr(method, "settles_noise", False)
     if settles and not result.success and isinstance(tensor, SymmetricTensor):
         result = settle(method, tensor, result, generator, budget)
-    return dataclasses.replace(result, seconds=budget.seconds)
+    return dataclasses.replace(_at_scale(result, exponent), seconds=budget.seconds)
 
 
 def _told_rank(
@@ -146,22 +142,45 @@ def _told_rank(
     return told.rank
 
 
-def checked_norm(tensor: SymmetricTensor | Flattening4) -> float:
-    """The norm; raises `InputError` where its square or its inverse would leave the doubles."""
+@overload
+def plain(tensor: SymmetricTensor) -> tuple[SymmetricTensor, int]: ...
+@overload
+def plain(
+    tensor: SymmetricTensor | Flattening4,
+) -> tuple[SymmetricTensor | Flattening4, int]: ...
+def plain(tensor: SymmetricTensor | Flattening4) -> tuple[SymmetricTensor | Flattening4, int]:
+    """T / 2^e and e: a norm that methods compute with, and e = 0 where T has one.
+
+    Raises `InputError` for a `Flattening4` whose square leaves the doubles: its terms have
+    coefficient 1, which another unit would not keep.
+    """
     norm = tensor.norm()
+    if not isinstance(tensor, Flattening4):
+        return (tensor, 0) if _PLAIN_NORM < norm < 1 / _PLAIN_NORM else tensor.at_unit_scale()
     if not (_SMALLEST_NORM < norm < 1 / _SMALLEST_NORM or norm == 0.0):
         raise InputError(
             f"tensor: got norm {norm:.3g}, wanted one between {_SMALLEST_NORM:g} and "
             f"{1 / _SMALLEST_NORM:g}: rescale it"
         )
-    return norm
+    return tensor, 0
 
 
-def scaled(tensor: SymmetricTensor, factor: float) -> SymmetricTensor:
-    """The tensor times a number."""
-    if isinstance(tensor, FactoredTensor):
-        return tensor._like(tensor.components, tensor.weights * factor)
-    return DenseTensor._trusted(tensor.dense(max_bytes=2**62) * factor)
+def _at_scale(result: Decomposition, exponent: int) -> Decomposition:
+    """The decomposition of 2^e T from that of T; says where coefficients leave the doubles."""
+    if exponent == 0 or len(result.weights) == 0:
+        return result
+    with np.errstate(over="ignore", under="ignore"):
+        weights = np.ldexp(result.weights, exponent)
+    sizes = np.abs(weights)
+    message = result.message
+    if not (np.isfinite(sizes) & (sizes >= np.finfo(float).tiny)).all():
+        digits = math.log10(np.abs(result.weights).max()) + exponent * math.log10(2.0)
+        message += (
+            f" Coefficients of up to about 1e{digits:.0f} leave the range of doubles, and "
+            "`weights` show them as infinite, as zero or with fewer digits; components and "
+            "residual hold. Rescale the tensor."
+        )
+    return dataclasses.replace(result, weights=weights, message=message)
 
 
 def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -> str:
@@ -180,5 +199,5 @@ def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -
             f"{rank}: try method='auto'."
         )
     if tensor.norm() == 0.0:
-        return "The tensor is zero, or so small that its norm is: it has no components."
+        return "The tensor is zero: it has no components."
     return ""

@@ -24,7 +24,7 @@ import numpy as np
 from tdlab.algorithms._candidates import distinct, random_units, subspace_power
 from tdlab.algorithms._gram import refine
 from tdlab.algorithms._precondition import Frame, precondition
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import InputError, check_integer
 from tdlab.tensors import SymmetricTensor
 
@@ -101,7 +101,7 @@ class KoszulYoung:
                     history=tuple(result.residual for result in results),
                 )
             )
-            if results[-1].residual <= max(budget.noise, EXACT_FIT) or late:
+            if results[-1].residual <= budget.target or late:
                 break
         return min(results, key=lambda result: result.residual)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tdlab.algorithms._gram import descend
 from tdlab.algorithms._polish import search
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 
@@ -73,7 +73,7 @@ class LevenbergMarquardt:
             )
             if squared < best_squared:
                 best_rows, best_squared = rows, squared
-            if best_squared <= max(budget.noise, EXACT_FIT) ** 2 or budget.expired:
+            if best_squared <= budget.target**2 or budget.expired:
                 break
         weights = None if best_rows is None else scale * np.linalg.norm(best_rows, axis=1) ** 3
         return self._judge(tensor, rank, budget, best_rows, weights, tuple(history))

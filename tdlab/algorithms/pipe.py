@@ -21,7 +21,7 @@ import numpy as np
 from tdlab.algorithms._candidates import distinct, power_steps, random_units, unit
 from tdlab.algorithms._descent import CERTAIN, Descent, Effort, Target
 from tdlab.algorithms._precondition import plain, precondition
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish, fit_weights
+from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.arrays import to_numpy
@@ -96,7 +96,7 @@ class Pipe:
             history.append(float(np.sqrt(squared)))
             if squared < best[0]:
                 best = (squared, rows, weights)
-            if best[0] <= max(budget.noise, EXACT_FIT) ** 2 or budget.expired:
+            if best[0] <= budget.target**2 or budget.expired:
                 break
             # Rows that the polish has merged stand for one component.
             kept = distinct(rows, weights, _SAME)

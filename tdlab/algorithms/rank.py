@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
@@ -30,8 +29,9 @@ from tdlab.algorithms._noise import (
     refit,
     residual_under,
 )
-from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, cancelling
-from tdlab.algorithms.front import PLAIN_NORM, checked_norm, decompose, scaled
+from tdlab.algorithms.base import Budget, Decomposition, cancelling, exact_fit
+from tdlab.algorithms.eigen import told_rank
+from tdlab.algorithms.front import decompose, plain
 from tdlab.algorithms.koszul_young import koszul_flattening
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import check_integer, check_real
@@ -117,13 +117,14 @@ def estimate_rank(
     level = None if noise is None else check_real("noise", noise, 0.0)
     largest = None if max_rank is None else check_integer("max_rank", max_rank, 1)
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
-    norm = checked_norm(tensor)
-    if norm == 0.0:
-        return RankEstimate(
-            None, 0.0, "", "The tensor is zero, or so small that its norm is: it has no terms."
-        )
-    if not PLAIN_NORM < norm < 1 / PLAIN_NORM:
-        tensor = cast(SymmetricTensor, scaled(tensor, 1.0 / norm))
+    tensor, _ = plain(tensor)
+    if tensor.norm() == 0.0:
+        return RankEstimate(None, 0.0, "", "The tensor is zero: it has no terms.")
+    if tensor.order == 2:
+        rank, behind, message = told_rank(tensor, level)
+        if largest is not None and rank > largest:
+            return RankEstimate(None, 0.0, "", f"{message} That is above {largest}.")
+        return RankEstimate(rank, behind, "flattening", message)
     generator = own_stream(rng, DECOMPOSITION)
     clock = Budget(max_seconds=limit)
     told: RankEstimate | None = None
@@ -142,21 +143,16 @@ def _from_flattenings(
     """The rank that exact flattenings show, None where they are full or blurred; and the tensor,
     on the range of its components where that is smaller."""
     dim, order = tensor.dim, tensor.order
-    if order == 2:
-        left, values, _ = np.linalg.svd(tensor.dense())
-    else:
-        # Squares of a Gram matrix would hide values below 1e-8: contract with random vectors, as
-        # many as resolve the row space.
-        draws = [tensor.contract(*rng.standard_normal((order - 2, dim))) for _ in range(dim + 2)]
-        left, values, _ = np.linalg.svd(np.hstack(draws), full_matrices=False)
+    # Squares of a Gram matrix would hide values below 1e-8: contract with random vectors, as many
+    # as resolve the row space.
+    draws = [tensor.contract(*rng.standard_normal((order - 2, dim))) for _ in range(dim + 2)]
+    left, values, _ = np.linalg.svd(np.hstack(draws), full_matrices=False)
     shown = _gap(values)
     if shown is None:
         # Contractions may blur what the symmetric flattening shows.
-        even = order > 2 and order % 2 == 0
+        even = order % 2 == 0
         return _from_symmetric_flattening(tensor, rng, clock) if even else None, tensor
     flat = RankEstimate(shown, 0.0, "flattening", f"The flattening has rank {shown}.")
-    if order == 2:
-        return flat, tensor
     if shown < dim:
         # A lower bound so far: any number of components fit into a subspace.
         tensor = tensor.rotate(left[:, :shown].T)
@@ -272,7 +268,7 @@ def _from_residuals(
             middle = (low + high) // 2
             low, high = (low, middle) if complete(middle) else (middle, high)
         # Where half of the terms are missing, one more takes little of what is left; many more do.
-        if fits[high].residual <= EXACT_FIT:
+        if fits[high].residual <= exact_fit(tensor):
             break
         last = int(_FAR * largest)
         probes = [high << k for k in range(1, 30) if high << k < last]
@@ -294,7 +290,7 @@ def _from_residuals(
         return _out_of_time(clock)
     best = fits[high]
     behind = noise_behind(best.residual, dim, high, tensor.order)
-    exact = best.residual <= EXACT_FIT
+    exact = best.residual <= exact_fit(tensor)
     message = (
         f"{high} terms fit exactly, and no fewer did."
         if exact
@@ -332,8 +328,10 @@ def _fit(
 
 def _complete(tensor: SymmetricTensor, fit: Decomposition, level: float | None) -> bool:
     if cancelling(fit, tensor):
-        return fit.residual <= EXACT_FIT
-    if fit.residual <= max(EXACT_FIT, _NEARLY * null_bar(tensor.dim, fit.rank, tensor.order)):
+        return fit.residual <= exact_fit(tensor)
+    if fit.residual <= max(
+        exact_fit(tensor), _NEARLY * null_bar(tensor.dim, fit.rank, tensor.order)
+    ):
         return True
     # Near the counting bound a tensor without structure is fitted nearly as well, and the null law
     # errs by more than its margin.

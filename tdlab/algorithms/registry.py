@@ -20,6 +20,7 @@ _BUILT_IN = {
     "als": "tdlab.algorithms.als:SymmetricALS",
     "auto": "tdlab.algorithms.auto:Auto",
     "ding": "tdlab.algorithms.ding:Ding",
+    "eigen": "tdlab.algorithms.eigen:Eigen",
     "foobi": "tdlab.algorithms.foobi:FOOBI",
     "homotopy": "tdlab.algorithms.homotopy:Homotopy",
     "hss19": "tdlab.algorithms.hss19:HSS19",

@@ -8,6 +8,7 @@ the weights. Both cost O((r d)^3) and run on request only.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,7 @@ def uniqueness(result: Decomposition, max_bytes: int = 2**31) -> str:
     """
     if not result.success or len(result.components) == 0:
         return "unknown"
+    result = _unit_size(result)
     rank, dim = result.components.shape
     # A term that the fit would not miss is arbitrary, whatever the Jacobian says.
     if np.abs(result.weights).min() < 100 * result.residual * np.abs(result.weights).max():
@@ -122,6 +124,7 @@ def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**3
             f"result: got {rank * dim} parameters for {entries} entries, wanted fewer parameters: "
             "nothing is left to estimate the noise from"
         )
+    result = _unit_size(result)
     gram = _gram(result, max_bytes)
     values, vectors = np.linalg.eigh(gram)
     if values[0] <= _ZERO * values[-1]:
@@ -142,6 +145,17 @@ def confidence(result: Decomposition, level: float = 0.95, max_bytes: int = 2**3
         squared_angle = mean / degrees * chi2.ppf(level, degrees)
         bounds[i] = math.cos(min(math.sqrt(squared_angle), math.pi))
     return bounds
+
+
+def _unit_size(result: Decomposition) -> Decomposition:
+    """The same in a unit in which no power of a coefficient leaves the doubles."""
+    largest = np.abs(result.weights).max()
+    if not 0.0 < largest < np.inf:
+        raise InputError(
+            f"result: got coefficients of {largest:g}, beyond the range of doubles, wanted the "
+            "decomposition of a rescaled tensor"
+        )
+    return dataclasses.replace(result, weights=result.weights / largest)
 
 
 def _gram(result: Decomposition, max_bytes: int) -> np.ndarray:

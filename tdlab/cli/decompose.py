@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     "--max-seconds", type=click.FloatRange(min=0.0), default=60.0, show_default=True,
     help="Stops a run, and the estimate of the rank.",
 )  # fmt: skip
-@click.option("--name", help="Array of a .npz or .mat file that holds several.")
+@click.option("--name", help="Array of a .npz, .mat or .pt file that holds several.")
+@click.option("--symmetrize", is_flag=True, help="Average over permutations of the indices first.")
 @click.option("--output", type=click.Path(path_type=Path), help="Save the best as .npz.")
 def command(
     file: Path,
@@ -37,9 +38,10 @@ def command(
     seeds: int,
     max_seconds: float,
     name: str | None,
+    symmetrize: bool,
     output: Path | None,
 ) -> None:
-    """Decompose the symmetric array in FILE (.npy, .npz or .mat).
+    """Decompose the symmetric array in FILE (.npy, .npz, .mat, .pt or .csv).
 
     Every run is shown with its residual and the share of the best run's components that it finds
     (cosine .99); below, the residual of a Gaussian tensor of equal norm and rank after a search of
@@ -48,19 +50,18 @@ def command(
     """
     from tdlab import estimate_rank
     from tdlab.algorithms import Status, decompose, methods
-    from tdlab.algorithms.front import checked_norm
     from tdlab.algorithms.registry import get_method
     from tdlab.cli.tables import text_table
     from tdlab.errors import InputError
     from tdlab.metrics import match
     from tdlab.tensors import DenseTensor, gaussian_tensor
+    from tdlab.tensors import symmetrize as averaged
     from tdlab.tensors.files import read_array
 
     if output is not None and (output.is_dir() or not output.absolute().parent.is_dir()):
         raise InputError(f"output: got {output}, wanted a file in a folder that exists")
-    tensor = DenseTensor(read_array(file, name))
-    norm = checked_norm(tensor)
-    click.echo(f"{file}: order {tensor.order}, dimension {tensor.dim}, norm {norm:.6g}")
+    tensor = (averaged if symmetrize else DenseTensor)(read_array(file, name))
+    click.echo(f"{file}: order {tensor.order}, dimension {tensor.dim}, norm {tensor.norm():.6g}")
     entries = math.comb(tensor.dim + tensor.order - 1, tensor.order)
     if rank is not None and rank > entries:
         raise InputError(f"rank: got {rank}, wanted at most the {entries} distinct entries")

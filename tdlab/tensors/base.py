@@ -27,10 +27,14 @@ class SymmetricTensor(ABC):
         Number of modes.
     dim : int
         Size of every mode.
+    rounding : float
+        Relative rounding |E|_F / |T|_F of the data it was made from, where these were coarser
+        than double precision; else 0. No fit means more than that.
     """
 
     order: int
     dim: int
+    rounding: float = 0.0
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -90,6 +94,16 @@ class SymmetricTensor(ABC):
     def lift(self, array: np.ndarray) -> Any:
         """The array in the library and on the device where this tensor computes: NumPy here."""
         return array
+
+    def at_unit_scale(self) -> tuple[SymmetricTensor, int]:
+        """T / 2^e, with its largest entry or coefficient near 1, and e.
+
+        The division is exact. Methods multiply several entries: at this size none of that leaves
+        the doubles, whatever unit the data came in.
+        """
+        from tdlab.tensors.dense import DenseTensor
+
+        return DenseTensor._trusted(self.dense(max_bytes=2**62)).at_unit_scale()
 
     def evaluate(self, vectors: np.ndarray) -> np.ndarray:
         """T(v, ..., v) for each row v of a (b, d) array: a (b,) array."""

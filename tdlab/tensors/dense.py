@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,20 @@ from scipy.linalg import get_blas_funcs
 
 from tdlab._kernels import khatri_rao
 from tdlab.errors import InputError, check_array, check_integer, check_real
-from tdlab.tensors.arrays import array_home, lifted, torch_array
+from tdlab.tensors.arrays import array_home, lifted, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
 
 _PANEL_DOUBLES = 2**16  # 512 KiB of Khatri-Rao rows: half a level-2 cache
 _MAX_PANEL_RANK = 512
 _HELD_DOUBLES = 2**26  # 512 MiB of Khatri-Rao rows on another device
-_SYMMETRY_TOLERANCE = 1e-8
+# Largest change of an entry under a permutation, relative to the largest entry, that passes for
+# rounding of sums in that type: einsum in single precision leaves 1e-7, a long sum tens of that.
+_SYMMETRY = {np.dtype(np.float16): 1e-2, np.dtype(np.float32): 1e-5}
+_SYMMETRY_OF_DOUBLES = 1e-8
+# What is symmetric to this is left as it is: sums in double precision are no nearer.
+_SYMMETRIC = 1e-11
+# Roundings that an entry of coarser type may carry; and the spacing of doubles around zero.
+_ROUNDINGS, _TINIEST = 8, 5e-324
 _dgemm: Any = get_blas_funcs("gemm", dtype=np.float64)
 
 
@@ -31,12 +39,19 @@ class DenseTensor(SymmetricTensor):
 
     Parameters
     ----------
-    array : (d,) * k array, symmetric to 1e-8 relative to its largest entry
+    array : (d,) * k array
+        Symmetric, relative to its largest entry, to the accuracy of its type: 1e-8 in double
+        precision and for integers, 1e-5 in single, 1e-2 in half. What differs less is averaged.
 
     Raises
     ------
     InputError
         If the array is not a finite real cube, or not symmetric; `tdlab.symmetrize` makes it so.
+
+    Notes
+    -----
+    Computation is in double precision. ``rounding`` remembers that the entries of a coarser type
+    are known to a few of its units only: a fit to that level is exact as far as they tell.
 
     Examples
     --------
@@ -50,36 +65,39 @@ class DenseTensor(SymmetricTensor):
     """
 
     def __init__(self, array: np.ndarray) -> None:
-        array = _check_cube("array", array)
+        array, rounding = _check_cube("array", array)
         distance = _asymmetry(array)
-        if distance > _SYMMETRY_TOLERANCE:
+        tolerance = _SYMMETRY.get(rounding.dtype, _SYMMETRY_OF_DOUBLES)
+        if distance > tolerance:
             raise InputError(
                 f"array: got a non-symmetric array (relative distance {distance:.1e}), wanted "
-                f"symmetry to {_SYMMETRY_TOLERANCE:.0e}; tdlab.symmetrize(array) averages over "
-                "permutations"
+                f"symmetry to {tolerance:.0e} for {rounding.dtype}; tdlab.symmetrize(array) "
+                "averages over permutations"
             )
-        self._set(array)
+        if distance > _SYMMETRIC:
+            array = _symmetric_part(array)
+        self._set(array, max(rounding.relative, distance if rounding.relative else 0.0))
 
     @classmethod
-    def _trusted(cls, array: np.ndarray) -> DenseTensor:
+    def _trusted(cls, array: np.ndarray, rounding: float = 0.0) -> DenseTensor:
         """Wrap an array that is symmetric by construction, without the check."""
         tensor = cls.__new__(cls)
-        tensor._set(array)
+        tensor._set(array, rounding)
         return tensor
 
-    def _set(self, array: np.ndarray) -> None:
+    def _set(self, array: np.ndarray, rounding: float) -> None:
         # A private copy: a tensor whose entries change under it would make its norm a lie.
         self._array = np.array(array, order="C")
         self._array.flags.writeable = False
         self.order = array.ndim
         self.dim = array.shape[0]
-        with np.errstate(over="ignore"):
-            self._norm = float(np.linalg.norm(self._array))
+        self.rounding = rounding
+        self._norm = _frobenius(self._array)
         self._packed: np.ndarray | None = None
         self._held: Any = None
 
     def to(self, device: str) -> DenseTensor:
-        tensor = DenseTensor._trusted(self._array)
+        tensor = DenseTensor._trusted(self._array, self.rounding)
         tensor._held = torch_array(self._array, device)
         return tensor
 
@@ -88,6 +106,10 @@ class DenseTensor(SymmetricTensor):
 
     def norm(self) -> float:
         return self._norm
+
+    def at_unit_scale(self) -> tuple[DenseTensor, int]:
+        array, exponent = _unit_scale(self._array)
+        return DenseTensor._trusted(array, self.rounding), exponent
 
     def dense(self, max_bytes: int = 2**30) -> np.ndarray:
         self._check_bytes(max_bytes)
@@ -169,14 +191,29 @@ class DenseTensor(SymmetricTensor):
         for _ in range(self.order):
             # Contract the leading mode and append the new one last: after k turns order is back.
             array = np.tensordot(array, rotation, axes=(0, 1))
-        return DenseTensor._trusted(array)
+        return DenseTensor._trusted(array, self.rounding)
 
     def _flat_apply(self, vector: np.ndarray, rows: int) -> np.ndarray:
         return self._array.reshape(self.dim**rows, -1) @ vector
 
 
 def symmetrize(array: np.ndarray) -> DenseTensor:
-    """Average an array of shape (d,) * k over the k! permutations of its modes.
+    """Average an array over the permutations of its modes.
+
+    The symmetric tensor nearest to the array; the form T(x, ..., x) stays as it is.
+
+    Parameters
+    ----------
+    array : (d,) * k array, k >= 2, of any real type
+
+    Returns
+    -------
+    DenseTensor
+
+    Raises
+    ------
+    InputError
+        If the array is not a finite real cube.
 
     Examples
     --------
@@ -185,7 +222,8 @@ def symmetrize(array: np.ndarray) -> DenseTensor:
     array([[1., 3.],
            [3., 1.]])
     """
-    return DenseTensor._trusted(_symmetric_part(_check_cube("array", array)))
+    array, rounding = _check_cube("array", array)
+    return DenseTensor._trusted(_symmetric_part(array), rounding.relative)
 
 
 def gaussian_tensor(
@@ -225,10 +263,19 @@ def gaussian_tensor(
 
 
 def _symmetric_part(array: np.ndarray) -> np.ndarray:
-    total = np.zeros_like(array)
-    for axes in itertools.permutations(range(array.ndim)):
-        total += array.transpose(axes)
-    return total / math.factorial(array.ndim)
+    # At unit scale, where no sum overflows and no mean underflows.
+    array, exponent = _unit_scale(array)
+    if array.ndim <= 4:
+        total = np.zeros_like(array)
+        for axes in itertools.permutations(range(array.ndim)):
+            total += array.transpose(axes)
+        return np.ldexp(total / math.factorial(array.ndim), exponent)
+    # The permutations of m modes are those of m - 1 times the m swaps of one with the last: k^2/2
+    # passes in place of k!.
+    for last in range(1, array.ndim):
+        swapped = [np.swapaxes(array, first, last) for first in range(last)]
+        array = sum(swapped, array) / (last + 1)
+    return np.ldexp(array, exponent)
 
 
 def _asymmetry(array: np.ndarray) -> float:
@@ -236,6 +283,7 @@ def _asymmetry(array: np.ndarray) -> float:
 
     Neighbouring swaps generate all permutations, so zero here means symmetric.
     """
+    array, _ = _unit_scale(array)
     largest = float(np.abs(array).max())
     if largest == 0.0:
         return 0.0
@@ -243,8 +291,42 @@ def _asymmetry(array: np.ndarray) -> float:
     return max(float(np.abs(array - swapped).max()) for swapped in swaps) / largest
 
 
-def _check_cube(what: str, array: np.ndarray) -> np.ndarray:
+def _unit_scale(array: np.ndarray) -> tuple[np.ndarray, int]:
+    """The array over the power of two above its largest entry, and the exponent; exact."""
+    exponent = int(np.frexp(np.abs(array).max())[1])
+    return np.ldexp(array, -exponent), exponent
+
+
+def _frobenius(array: np.ndarray) -> float:
+    """The norm, right also where squares of entries leave the doubles; infinite where it does."""
+    with np.errstate(over="ignore", under="ignore"):
+        norm = float(np.linalg.norm(array))
+        if 1e-140 < norm < math.inf or not array.any():
+            return norm
+        unit, exponent = _unit_scale(array)
+        return float(np.ldexp(np.linalg.norm(unit), exponent))
+
+
+@dataclass(frozen=True)
+class _Rounding:
+    """What the entries' type says of their accuracy: 0 for doubles and integers."""
+
+    dtype: np.dtype
+    relative: float
+
+
+def _check_cube(what: str, array: Any) -> tuple[np.ndarray, _Rounding]:
+    """The array in double precision, and how its entries were rounded."""
+    if array_home(array) is not None:
+        array = to_numpy(array)
     sizes = np.shape(array)
     if len(sizes) < 2 or len(set(sizes)) != 1:
         raise InputError(f"{what}: got shape {sizes}, wanted (d,) * k with k >= 2")
-    return check_array(what, array, sizes)
+    held = np.asarray(array).dtype
+    array = check_array(what, array, sizes)
+    relative = _ROUNDINGS * float(np.finfo(held).eps) if held in _SYMMETRY else 0.0
+    largest = float(np.abs(array).max())
+    if 0.0 < largest < 1e-300:
+        # Numbers below the normal range have lost digits.
+        relative = max(relative, _TINIEST / largest)
+    return array, _Rounding(held, relative)

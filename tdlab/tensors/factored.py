@@ -61,6 +61,7 @@ class FactoredTensor(SymmetricTensor):
         self.components.flags.writeable = False
         self.weights.flags.writeable = False
         self._norm: float | None = None
+        self._at_unit = False
         self._home = home
         self._held = None if home is None else (self.lift(self.components), self.lift(self.weights))
 
@@ -93,8 +94,25 @@ class FactoredTensor(SymmetricTensor):
             components, weights = self._held or (self.components, self.weights)
             with np.errstate(over="ignore", invalid="ignore"):
                 squared = float(weights @ self.evaluate(components))
-            self._norm = float(np.sqrt(max(squared, 0.0)))
+            if 1e-280 < squared < 1e280 or self._at_unit:
+                self._norm = float(np.sqrt(max(squared, 0.0)))
+            else:
+                unit, exponent = self.at_unit_scale()
+                with np.errstate(over="ignore", under="ignore"):
+                    self._norm = float(np.ldexp(unit.norm(), exponent))
         return self._norm
+
+    def at_unit_scale(self) -> tuple[FactoredTensor, int]:
+        shifts = np.frexp(np.abs(self.components).max(axis=1))[1].astype(np.int64)
+        mantissas, exponents = np.frexp(self.weights)
+        sizes = exponents + self.order * shifts
+        used = mantissas != 0.0
+        largest = int(sizes[used].max()) if used.any() else 0
+        # Terms that underflow beside the largest one are far below its rounding.
+        weights = np.ldexp(mantissas, np.maximum(sizes - largest, -2000))
+        tensor = self._like(np.ldexp(self.components, -shifts[:, None]), weights)
+        tensor._at_unit = True
+        return tensor, largest
 
     def magnitude(self) -> float:
         """sum_ij |a_i a_j| |<w_i, w_j>|^k: |T|^2 before terms cancel, the scale of its rounding."""

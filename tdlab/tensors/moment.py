@@ -137,6 +137,10 @@ class HermiteMomentTensor(SymmetricTensor):
         """Number of samples."""
         return len(self._coefficients)
 
+    def at_unit_scale(self) -> tuple[HermiteMomentTensor, int]:
+        exponent = int(np.frexp(np.abs(self._coefficients).max())[1])
+        return self._like(np.ldexp(self._coefficients, -exponent), self._frame), exponent
+
     def to(self, device: str) -> SymmetricTensor:
         """Held by torch: the samples, or the dense tensor where `norm` would keep that."""
         if self._prefers_dense():
