@@ -31,7 +31,7 @@ def main():
             found = HSSS(form=form).candidates(
                 tdlab.FactoredTensor(truth),
                 args.draws,
-                rng=np.random.default_rng(seed),
+                rng=np.random.default_rng([seed, 1]),
                 budget=Budget(),
             )
             cosines = np.abs(found @ truth.T)

@@ -25,6 +25,7 @@ from tdlab.algorithms.base import Budget, Status
 from tdlab.algorithms.schramm_steurer import SchrammSteurer
 from tdlab.errors import InputError, check_array, check_choice, check_integer, check_real
 from tdlab.metrics import match
+from tdlab.streams import Part, own_stream
 from tdlab.tensors.flattening4 import Flattening4
 
 # Cumulants of the two halves of the samples that agree less than this are sampling noise.
@@ -123,7 +124,7 @@ def learn_dictionary(
             "Gaussian coefficients, no rotation changes it, or the samples are too few."
         )
     else:
-        streams = np.random.default_rng(rng).spawn(3)
+        streams = own_stream(rng, Part.DICTIONARY).spawn(3)
         atoms, size, message = _atoms(samples, cumulant, polish, streams[0])
         status = Status.STAGNATED
         if atoms.shape[1] == dim:
@@ -182,7 +183,7 @@ def sparse_coefficients(
     if not 0.0 < density <= 1.0:
         raise InputError(f"density: got {density:g}, wanted a number in (0, 1]")
     kind = check_choice("kind", kind, KINDS)
-    generator = np.random.default_rng(rng)
+    generator = own_stream(rng, Part.SPARSE_COEFFICIENTS)
     if kind == "fixed-size":
         ranks = generator.random((dim, count)).argsort(axis=0).argsort(axis=0)
         support = ranks < max(round(density * dim), 1)

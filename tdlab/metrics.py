@@ -10,6 +10,7 @@ import numpy as np
 
 from tdlab.errors import InputError, check_array, check_integer, check_real
 from tdlab.networks import Activation, HermitePolynomial, RadialPolynomial, TwoLayerNetwork
+from tdlab.streams import Part, own_stream
 
 if TYPE_CHECKING:
     from tdlab.algorithms import Decomposition
@@ -246,7 +247,7 @@ def score(
     if isinstance(predictor, RadialPolynomial):
         return Score(predictor.risk(target) / variance, 0.0)
     n = check_integer("n", n, 2)
-    X = np.random.default_rng(rng).standard_normal((n, target.dim))
+    X = own_stream(rng, Part.SCORE).standard_normal((n, target.dim))
     errors = (target.predict(X) - predictor.predict(X)) ** 2 / variance
     return Score(float(errors.mean()), float(errors.std(ddof=1)) / math.sqrt(n))
 

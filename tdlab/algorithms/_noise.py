@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.theory import r_id
 
@@ -112,7 +113,7 @@ def gain_of_one_more(
         return 0.0
     rest = deflate(tensor, rows, weights)
     # A judgement, not a search: the same fit is always judged alike.
-    starts = random_units(2 * dim + 16, dim, np.random.default_rng(0))
+    starts = random_units(2 * dim + 16, dim, own_stream(0, Part.JUDGEMENT))
     found = power_steps(rest.mttkrp, starts, 30, budget)
     heights = rest.evaluate(found)
     best = int(np.argmax(np.abs(heights)))

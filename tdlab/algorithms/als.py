@@ -17,6 +17,7 @@ from scipy.linalg import cho_factor, cho_solve
 from tdlab.algorithms._descent import Descent, Effort, Target
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 # Sweeps converge linearly, so from this squared relative residual on Gauss-Newton steps end it.
@@ -61,6 +62,7 @@ class SymmetricALS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         scale = tensor.norm() / np.sqrt(rank)
         best_rows, best_squared = None, np.inf
         history: list[float] = []

@@ -27,6 +27,7 @@ from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
 from tdlab.algorithms.spm import SPM
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 # Beyond it Koszul-Young's joint kernel, (d^2/2)^2 doubles and O(d^6) flops, costs more than it is
@@ -100,6 +101,7 @@ class Auto:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         tried: list[Decomposition] = []
         story: list[str] = []
         for method in self._ladder(tensor.dim, rank, tensor.order):

@@ -25,6 +25,7 @@ from tdlab.algorithms._precondition import plain, precondition
 from tdlab.algorithms._rounds import fit_in_rounds
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_choice, check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 _FORMS = ("preconditioned", "published")
@@ -75,6 +76,8 @@ class Ding:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
+
         def draw(rest: SymmetricTensor, need: int) -> np.ndarray:
             return self.candidates(
                 rest, need, self.contractions or 6 * need, rng=rng, budget=budget
@@ -92,6 +95,7 @@ class Ding:
         budget: Budget,
     ) -> np.ndarray:
         """Raw unit rows (count, d), one a contraction, signed so that T(x, x, x) >= 0."""
+        rng = own_stream(rng, Part.CANDIDATES)
         whitened = self.form == "preconditioned"
         frame = precondition(tensor) if whitened else plain(tensor)
         forms = leading_forms(frame.tensor.dense(), rank, rng, budget)

@@ -21,6 +21,7 @@ from tdlab.algorithms._even import spectrum
 from tdlab.algorithms._quotients import fit_by_quotients
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 # Largest number of entries of Phi over all pairs: 800 MB.
@@ -62,6 +63,7 @@ class FOOBI:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         found = spectrum(tensor, rank)
         basis = found.packing.unpack(found.vectors.T).reshape(-1, tensor.dim, tensor.dim)
         kernel = _kernel(basis)

@@ -14,7 +14,7 @@ from tdlab.algorithms._noise import residual_under, settle
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, exact_fit, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError, check_integer, check_real
-from tdlab.streams import DECOMPOSITION, own_stream
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 # Methods multiply several entries: within these norms none of that leaves the doubles.
@@ -85,7 +85,7 @@ def decompose(
         raise InputError(f"options: got {sorted(options)} beside a method object, wanted none")
     level = 0.0 if noise is None else check_real("noise", noise, 0.0)
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
-    generator = own_stream(rng, DECOMPOSITION)
+    generator = own_stream(rng, Part.DECOMPOSITION)
     _kernels.warm_up()
     if rank is None:
         rank = _told_rank(tensor, noise, generator, limit)

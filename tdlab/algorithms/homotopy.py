@@ -22,6 +22,7 @@ import numpy as np
 from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.arrays import Array, diagonal, to_numpy
 from tdlab.theory import r_id
@@ -99,6 +100,7 @@ class Homotopy:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         # At unit mean squared coefficient the penalty weights mean the same for every tensor.
         target = Target.of(tensor, rank)
         effort = Effort(budget, self.steps)

@@ -22,6 +22,7 @@ from tdlab.algorithms._even import packed_size, spectrum
 from tdlab.algorithms._quotients import fit_by_quotients
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 # Largest rank * dim whose eigenproblem is formed.
@@ -61,6 +62,7 @@ class HSS19:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         found = spectrum(tensor, rank)
         dim, rank_found = tensor.dim, len(found.values)
         # Basis of S as (d, d) matrices, s-th one B_s; an element sum_sc X_sc B_s (x) e_c.

@@ -25,6 +25,7 @@ from tdlab.algorithms._precondition import harmonic, plain, precondition
 from tdlab.algorithms._rounds import fit_in_rounds
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_choice, check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 
 _FORMS = ("published", "preconditioned")
@@ -82,6 +83,8 @@ class HSSS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
+
         def draw(rest: SymmetricTensor, need: int) -> np.ndarray:
             count = self.contractions or 2 * need + 16
             return self.candidates(rest, count, rng=rng, budget=budget)
@@ -97,6 +100,7 @@ class HSSS:
         budget: Budget,
     ) -> np.ndarray:
         """Raw unit rows (<= count, d), one a contraction, signed so that T(x, x, x) >= 0."""
+        rng = own_stream(rng, Part.CANDIDATES)
         whitened = self.form == "preconditioned"
         frame = precondition(tensor) if whitened else plain(tensor)
         inner = harmonic(frame)

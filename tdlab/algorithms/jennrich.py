@@ -17,6 +17,7 @@ from tdlab.algorithms._pencil import real_eigenvectors
 from tdlab.algorithms._polish import polish
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 
@@ -57,6 +58,7 @@ class Jennrich:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         basis = _dominant_subspace(tensor, rank, rng)
         results: list[Decomposition] = []
         for draw in range(self.draws):

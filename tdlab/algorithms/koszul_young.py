@@ -26,6 +26,7 @@ from tdlab.algorithms._gram import refine
 from tdlab.algorithms._precondition import Frame, precondition
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import InputError, check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 _LARGEST_P = 3
@@ -77,6 +78,7 @@ class KoszulYoung:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         p = next(p for p in self._degrees(tensor.dim) if rank <= largest_rank(tensor.dim, p))
         frame = precondition(tensor, centred=False)
         results: list[Decomposition] = []

@@ -19,6 +19,7 @@ from tdlab.algorithms._descent import Descent, Effort, Target
 from tdlab.algorithms._step import gram_powers
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.arrays import Array, inner, row_dots, to_numpy
 
@@ -74,6 +75,7 @@ class LBFGS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         target = Target.of(tensor, rank)
         start = _Start(target, self.norms == "unit", budget)
         history: list[float] = []

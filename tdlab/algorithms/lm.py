@@ -17,6 +17,7 @@ from tdlab.algorithms._gram import descend
 from tdlab.algorithms._polish import search
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 
@@ -60,6 +61,7 @@ class LevenbergMarquardt:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         if tensor.order > 3:
             return self._run_any_order(tensor, rank, rng, budget)
         # Work at unit mean squared coefficient, so that damping and starts need no other scale.

@@ -23,6 +23,7 @@ from tdlab.algorithms._descent import CERTAIN, Descent, Effort, Target
 from tdlab.algorithms._precondition import plain, precondition
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.arrays import to_numpy
 from tdlab.tensors.residual import deflate
@@ -80,6 +81,7 @@ class Pipe:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         rows, weights, squared = np.empty((0, tensor.dim)), np.empty(0), 1.0
         best: tuple[float, np.ndarray, np.ndarray] = (np.inf, rows, weights)
         history: list[float] = []

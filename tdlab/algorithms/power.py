@@ -17,6 +17,7 @@ from tdlab.algorithms._candidates import distinct, power_steps, random_units
 from tdlab.algorithms._gram import refine
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.residual import deflate
 
@@ -79,6 +80,7 @@ class Power:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         found, weights = np.empty((0, tensor.dim)), np.empty(0)
         history: list[float] = []
         shift = self.shift * tensor.norm() / float(np.sqrt(rank))

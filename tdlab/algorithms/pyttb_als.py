@@ -20,6 +20,7 @@ import numpy as np
 from tdlab.algorithms._peer_als import CHUNK, best_start
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 
@@ -69,6 +70,7 @@ class PyttbALS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         if find_spec("pyttb") is None:
             return finish(
                 self,

@@ -35,7 +35,7 @@ from tdlab.algorithms.front import decompose, plain
 from tdlab.algorithms.koszul_young import koszul_flattening
 from tdlab.algorithms.registry import get_method
 from tdlab.errors import check_integer, check_real
-from tdlab.streams import DECOMPOSITION, own_stream
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import DenseTensor, SymmetricTensor, gaussian_tensor
 from tdlab.theory import r_id
 
@@ -125,7 +125,7 @@ def estimate_rank(
         if largest is not None and rank > largest:
             return RankEstimate(None, 0.0, "", f"{message} That is above {largest}.")
         return RankEstimate(rank, behind, "flattening", message)
-    generator = own_stream(rng, DECOMPOSITION)
+    generator = own_stream(rng, Part.RANK)
     clock = Budget(max_seconds=limit)
     told: RankEstimate | None = None
     if not level:

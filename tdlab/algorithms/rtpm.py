@@ -21,6 +21,7 @@ from tdlab.algorithms._candidates import power_steps, random_units
 from tdlab.algorithms._precondition import mode_gram
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.residual import deflate
 
@@ -64,6 +65,7 @@ class RTPM:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         basis = np.linalg.eigh(mode_gram(tensor))[1][:, -rank:]
         small = tensor.rotate(basis.T)
         values, vectors = np.linalg.eigh(_definite_contraction(small))

@@ -22,6 +22,7 @@ import numpy as np
 
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors.flattening4 import Flattening4, lifted, swap_middle
 
 # Multiplications that a block of singular vectors gets, and growths of the block before the error
@@ -82,6 +83,7 @@ class SchrammSteurer:
     def run(
         self, tensor: Flattening4, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         matrix = tensor.matrix
         if self.truncate:
             clipped = _clip(matrix, rng)

@@ -26,6 +26,7 @@ from tdlab.sos.forms import Form
 from tdlab.sos.maximize import climb
 from tdlab.sos.memory import required_memory
 from tdlab.sos.pseudo import contract, flattest_moments
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 _TAUS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6)
@@ -76,6 +77,7 @@ class SOS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         if required_memory(tensor.dim, 3, 4) > _MAX_BYTES:
             return finish(
                 self,

@@ -24,6 +24,7 @@ from tdlab.algorithms._even import LARGEST_FLATTENING, Packing, Spectrum, packed
 from tdlab.algorithms._polish import polish
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 # 1 - F at which a start has arrived in single precision, at which it counts after its polish on
@@ -89,6 +90,7 @@ class SPM:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         found = spectrum(tensor, rank)
         noise, excluded = budget.noise, False
         if found.rank > rank and budget.noise == 0.0:

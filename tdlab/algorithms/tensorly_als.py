@@ -17,6 +17,7 @@ import numpy as np
 from tdlab.algorithms._peer_als import CHUNK, best_start
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_choice, check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 
@@ -64,6 +65,7 @@ class TensorlyALS:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         array = tensor.dense() / tensor.norm()
 
         def descend(history: list[float]) -> list[np.ndarray]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 
@@ -57,6 +58,7 @@ class TensorlyPower:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         # The loop over components is tensorly's, written out so that the clock can stop it.
         from tensorly.decomposition import symmetric_power_iteration
 

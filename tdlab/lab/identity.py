@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-# Raised when the meaning of an identity or the layout of a store changes.
-SCHEMA_VERSION = 2
+# Raised when the meaning of an identity, what a stream draws, or the layout of a store changes.
+SCHEMA_VERSION = 3
 
 _STREAM_BITS = 128
 

@@ -18,7 +18,7 @@ from tdlab import _kernels
 from tdlab.algorithms.base import Budget, Status
 from tdlab.errors import InputError, check_array, check_real
 from tdlab.networks import HermitePolynomial, TwoLayerNetwork
-from tdlab.streams import LEARNING, own_stream
+from tdlab.streams import Part, own_stream
 
 # Powers of inputs and squares of labels must stay within the range of doubles.
 _LARGEST_INPUT, _LARGEST_LABEL = 1e6, 1e100
@@ -138,7 +138,7 @@ class Learner(ABC):
         _kernels.warm_up()
         budget = Budget(max_seconds=limit)
         started = time.perf_counter()
-        found = self._fit(X, y, own_stream(rng, LEARNING), budget)
+        found = self._fit(X, y, own_stream(rng, Part.LEARNING), budget)
         return replace(found, seconds=time.perf_counter() - started)
 
     def refuses(self, n: int, dim: int) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from tdlab.errors import InputError, check_choice
 from tdlab.networks import structured
+from tdlab.streams import RNG, Part, own_stream
 
 _TOLERANCE = 1e-12
 _MAX_SWEEPS = 2000
@@ -22,19 +23,29 @@ class Ensemble:
     Attributes
     ----------
     name : str
-    draw : function (dim, rank, rng) -> (rank, dim) array
+    law : function (dim, rank, rng) -> (rank, dim) array
     properties : str
         What holds for every draw.
     exists : function (dim, rank) -> bool
     sizes : str
         The same in words.
+    signed : bool
+        Whether the law also takes the output weights, which it then depends on.
     """
 
     name: str
-    draw: Callable[[int, int, np.random.Generator], np.ndarray]
+    law: Callable[..., np.ndarray]
     properties: str
     exists: Callable[[int, int], bool] = lambda dim, rank: True
     sizes: str = "rank >= 1"
+    signed: bool = False
+
+    def draw(self, dim: int, rank: int, rng: RNG, outputs: np.ndarray | None = None) -> np.ndarray:
+        """Hidden weights (rank, dim) for output weights (rank,), all 1 if not given."""
+        stream = own_stream(rng, Part.ENSEMBLE)
+        if self.signed:
+            return self.law(dim, rank, stream, outputs)
+        return self.law(dim, rank, stream)
 
 
 def sphere(dim: int, rank: int, rng: np.random.Generator) -> np.ndarray:
@@ -94,6 +105,7 @@ _ENSEMBLES = {
         "unit vectors, exactly centred, sum w w^T = (rank/dim) I",
         _isotropic_exists,
         "rank >= dim + 1, and not rank = dim + 2 if that is odd",
+        signed=True,
     ),
     "orthobases": Ensemble(
         "orthobases",

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tdlab.errors import InputError, check_array, check_integer, check_real
+from tdlab.streams import Part, own_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -343,7 +344,7 @@ def gaussian_polynomial(
     if (shares < 0).any():
         raise InputError(f"energies: got {shares.min():g}, wanted numbers >= 0")
     basis = hermite_basis(check_integer("dim", dim, 1), len(shares) - 1)
-    coefficients = np.random.default_rng(rng).standard_normal(basis.size)
+    coefficients = own_stream(rng, Part.GAUSSIAN_POLYNOMIAL).standard_normal(basis.size)
     for k, share in enumerate(shares):
         part = coefficients[basis.block(k)]
         part *= math.sqrt(share) / np.linalg.norm(part)

@@ -6,8 +6,9 @@ import numpy as np
 
 from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.networks.activation import Activation
-from tdlab.networks.ensembles import check_ensemble_size, get_ensemble, isotropic
+from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
 from tdlab.networks.two_layer import TwoLayerNetwork
+from tdlab.streams import Part, own_stream
 
 SIGNS = ("positive", "random")
 
@@ -60,13 +61,10 @@ def sample_network(
     law = get_ensemble(ensemble)
     check_ensemble_size(law, dim, rank)
     boost = check_real("boost", boost, 0.0)
-    generator = np.random.default_rng(rng)
+    generator = own_stream(rng, Part.NETWORK)
     outputs = np.ones(rank)
     if check_choice("signs", signs, SIGNS) == "random":
         outputs = generator.choice([-1.0, 1.0], rank)
-    if law.draw is isotropic:
-        rows = isotropic(dim, rank, generator, outputs)
-    else:
-        rows = law.draw(dim, rank, generator)
+    rows = law.draw(dim, rank, generator, outputs)
     outputs[0] *= 1.0 + boost
     return TwoLayerNetwork(rows, outputs, parsed)

@@ -7,7 +7,6 @@ So population risks are sums over pairs of weights, O((r + s)^2 d), and need no 
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ import numpy as np
 
 from tdlab.errors import InputError, check_array, check_integer, check_real
 from tdlab.networks.activation import Activation
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import FactoredTensor
 
 if TYPE_CHECKING:
@@ -192,9 +192,7 @@ def draw(
     """n labelled inputs of a target; a smaller n gives a prefix of a larger one."""
     n = check_integer("n", n, 1)
     noise = check_real("noise", noise, 0.0)
-    # Spawning would change a sequence that the caller may want to use again.
-    own = copy.deepcopy(rng) if isinstance(rng, np.random.SeedSequence) else rng
-    inputs, labels = np.random.default_rng(own).spawn(2)
+    inputs, labels = own_stream(rng, Part.SAMPLES).spawn(2)
     X = inputs.standard_normal((n, target.dim))
     y = target.predict(X)
     if noise > 0.0:

@@ -28,6 +28,7 @@ from tdlab.sos.maximize import maximisers
 from tdlab.sos.memory import check_memory
 from tdlab.sos.reference import solve
 from tdlab.sos.rigor import upper_bound
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 SOLVERS = ("auto", "face", "admm", "clarabel", "scs")
@@ -103,7 +104,7 @@ def certify(
         maximizer = maximizer / np.abs(maximizer).max()
     max_bytes = check_memory(tensor, degree, max_memory, solver)
     warm_up()
-    generator = np.random.default_rng(rng)
+    generator = own_stream(rng, Part.CERTIFICATE)
     return _Run(
         tensor, degree, solver, tolerance, max_iterations, max_seconds, max_bytes, generator
     ).certificate(maximizer)

@@ -17,6 +17,7 @@ from scipy.linalg import get_blas_funcs
 
 from tdlab._kernels import khatri_rao
 from tdlab.errors import InputError, check_array, check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors.arrays import array_home, lifted, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
 
@@ -258,7 +259,7 @@ def gaussian_tensor(
         raise InputError("norm: got 0, wanted a positive number")
     # Averaging iid entries over permutations projects onto Sym^k orthogonally, and the projection
     # of a rotation-invariant Gaussian is the rotation-invariant Gaussian there.
-    array = _symmetric_part(np.random.default_rng(rng).standard_normal((dim,) * order))
+    array = _symmetric_part(own_stream(rng, Part.GAUSSIAN_TENSOR).standard_normal((dim,) * order))
     return DenseTensor._trusted(array * (norm / np.linalg.norm(array)))
 
 

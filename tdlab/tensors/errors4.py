@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from tdlab.errors import check_choice, check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.tensors.dense import gaussian_tensor
 from tdlab.tensors.flattening4 import Flattening4, lifted
 
@@ -51,7 +52,7 @@ def orthonormal_with_error(
     dim = check_integer("dim", dim, 1)
     error = check_real("error", error, 0.0)
     kind = check_choice("kind", kind, KINDS)
-    generator = np.random.default_rng(rng)
+    generator = own_stream(rng, Part.ERROR_TENSOR)
     basis = np.linalg.qr(generator.standard_normal((dim, dim)))[0]
     if kind == "hard":
         b = generator.standard_normal(dim)

@@ -151,16 +151,12 @@ def _laws(panel: Axes, cell: SweepCell) -> None:
         if cell.rows is not None:
             draw = get_ensemble(cell.rows).draw
             # A fixed stream: the same figure every time.
-            teachers = [draw(cell.dim, cell.rank, rng) for rng in _streams()]
+            teachers = [draw(cell.dim, cell.rank, (0, index)) for index in range(_TEACHERS)]
             mean = [
                 np.mean([theory.turned_risk(rows, each, rescaled=rescaled) for rows in teachers])
                 for each in c
             ]
             panel.plot(c, mean, color="0.3", linewidth=1.5, linestyle=dash, zorder=0)
-
-
-def _streams() -> list[np.random.Generator]:
-    return [np.random.default_rng((0, index)) for index in range(_TEACHERS)]
 
 
 def _legend(methods: Sequence[str], option: str, cells: Sequence[SweepCell]) -> list[Line2D]:
