@@ -13,6 +13,7 @@ import pytest
 
 from tdlab.errors import InputError
 from tdlab.lab.export import write_csv, write_file
+from tdlab.lab.identity import SCHEMA_VERSION
 from tdlab.lab.merge import merge
 from tdlab.lab.spec import parse_spec
 from tdlab.lab.store import COLUMNS, open_store
@@ -148,8 +149,14 @@ BAD_FILES = {
     "empty": (lambda path, good: path.touch(), "another kind of file"),
     "directory": (lambda path, good: path.mkdir(), "a directory"),
     "foreign": (lambda path, good: _sqlite(path), "another program"),
-    "newer schema": (lambda path, good: _sqlite(path, 0x54444C42, 99), "schema 99, wanted 2"),
-    "older schema": (lambda path, good: _sqlite(path, 0x54444C42, 0), "schema 0, wanted 2"),
+    "newer schema": (
+        lambda path, good: _sqlite(path, 0x54444C42, 99),
+        f"99, wanted {SCHEMA_VERSION}",
+    ),
+    "older schema": (
+        lambda path, good: _sqlite(path, 0x54444C42, 0),
+        f"0, wanted {SCHEMA_VERSION}",
+    ),
     "header only": (lambda path, good: path.write_bytes(good[:50]), "torn"),
     "torn": (lambda path, good: path.write_bytes(good[: len(good) // 2]), "torn"),
     "overwritten": (

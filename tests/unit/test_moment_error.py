@@ -216,16 +216,18 @@ def test_residuals_take_the_noise_of_lower_degrees_away():
     share = net.hermite_energies()[1] / net.variance()
     assert share > 0.8
     plain, clean, errors = [], [], []
-    for seed in range(200):
+    trials = 320
+    for seed in range(trials):
         X, y = net.sample(600, rng=seed)
         plain.append(squared_error(HermiteMomentTensor(X, y), true))
         tensor = HermiteMomentTensor(X, y, residualise=2, folds=3)
         clean.append(squared_error(tensor, true))
         errors.append(tensor.dense() - true.dense())
     assert np.mean(clean) < 0.4 * np.mean(plain)
-    # And stays unbiased: 56 distinct entries within 4 standard errors.
-    deviation = np.abs(np.mean(errors, axis=0)) / (np.std(errors, axis=0) / math.sqrt(200))
-    assert deviation.max() < 4.0
+    # And stays unbiased. Without bias one of 56 Gaussian entries is 4 standard errors off in one
+    # such test of 280, and 5 in one of 31 000; 5 of 320 trials are as far as 4 of 200.
+    deviation = np.abs(np.mean(errors, axis=0)) / (np.std(errors, axis=0) / math.sqrt(trials))
+    assert deviation.max() < 5.0
 
 
 @pytest.mark.parametrize(
