@@ -14,7 +14,7 @@ import numpy as np
 def powers(rows: np.ndarray, order: int, weights: np.ndarray | list[float] | None = None):
     """sum_i a_i rows_i^{(x)order}, an array (d,) * order; a_i = 1 unless given."""
     total = np.ones(len(rows)) if weights is None else np.asarray(weights, dtype=float)
-    axes = "abcdefgh"[:order]
+    axes = "abcdefghi"[:order]
     terms = ",".join("z" + axis for axis in axes)
     return np.einsum(f"z,{terms}->{axes}", total, *[np.asarray(rows)] * order, optimize=True)
 

@@ -22,6 +22,7 @@ _BUILT_IN = {
     "ding": "tdlab.algorithms.ding:Ding",
     "eigen": "tdlab.algorithms.eigen:Eigen",
     "foobi": "tdlab.algorithms.foobi:FOOBI",
+    "hankel": "tdlab.algorithms.hankel:Hankel",
     "homotopy": "tdlab.algorithms.homotopy:Homotopy",
     "hss19": "tdlab.algorithms.hss19:HSS19",
     "hsss": "tdlab.algorithms.hsss:HSSS",

@@ -14,6 +14,7 @@ METHODS = [
     "als",
     "auto",
     "ding",
+    "hankel",
     "homotopy",
     "hsss",
     "jennrich",
@@ -137,7 +138,7 @@ def test_does_not_find_structure_in_the_null(method):
 
 @pytest.mark.parametrize("method", CASES)
 def test_refuses_another_order_as_a_result(method):
-    tensor = tdlab.FactoredTensor(np.eye(4), order=7)
+    tensor = tdlab.FactoredTensor(np.eye(4), order=17)
     result = tdlab.decompose(tensor, 2, method)
     assert result.status is Status.UNSUPPORTED and "order" in result.message
     assert result.components.shape == (0, 4)

@@ -6,7 +6,7 @@ import pytest
 import tdlab
 from tdlab import Status
 
-METHODS = ["auto", "foobi", "homotopy", "hss19", "jennrich", "lbfgs", "lm", "spm"]
+METHODS = ["auto", "foobi", "hankel", "homotopy", "hss19", "jennrich", "lbfgs", "lm", "spm"]
 
 
 def unit(rows):
