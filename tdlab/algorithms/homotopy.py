@@ -97,6 +97,19 @@ class Homotopy:
         """Any rank."""
         return None
 
+    def _stages(self, dim: int) -> int:
+        return self.stages or (100 if dim < 50 else 200)
+
+    def _cycle(self, dim: int) -> int:
+        return self.cycle or (60 if dim <= 20 else 80)
+
+    def schedule(self, dim: int) -> str:
+        """What a dimension makes of a slow path: a fixed effort is another method where it changes.
+
+        Thresholds on two sides of a change enter no exponent together.
+        """
+        return f"{self._stages(dim)} stages, cycles of {self._cycle(dim)}"
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
@@ -108,7 +121,7 @@ class Homotopy:
         best: Descent | None = None
         starts = 0
         quick = _quick(tensor.dim, rank, tensor.order)
-        stages = self.stages or (100 if tensor.dim < 50 else 200)
+        stages = self._stages(tensor.dim)
         while not effort.spent:
             fast = starts < len(quick)
             run = Descent(
@@ -155,7 +168,7 @@ class Homotopy:
         rank, dim = run.rows.shape
         share = np.clip(0.6 / dim, 0.01, 0.03) if self.renewed is None else self.renewed
         count = max(1, round(share * rank))
-        weights = np.geomspace(_HOT, _COLD, self.cycle or (60 if dim <= 20 else 80))
+        weights = np.geomspace(_HOT, _COLD, self._cycle(dim))
         best, polished, idle = np.inf, np.inf, 0
         kept, score = run.rows, _shortness(run)
         while True:

@@ -73,7 +73,8 @@ def exponent_table(counts: Sequence[CellCounts]) -> str:
     """Exponents and local slopes by problem and method; empty where no curve has two dims."""
     from tdlab.lab.summary import exponent_rows
 
-    rows = []
+    rows: list[list[Any]] = []
+    notes: list[str] = []
     for row in exponent_rows(counts):
         fit, drift = "", ""
         if row["exponent"] is not None:
@@ -82,10 +83,13 @@ def exponent_table(counts: Sequence[CellCounts]) -> str:
             drift = f"{row['drift_exponent']:.2f} [{row['drift_low']:.2f}, {row['drift_high']:.2f}]"
         if fit or row["slopes"]:
             rows.append([row["problem"], row["method"], row["n"] or "", fit, drift, row["slopes"]])
-    if not rows:
+        if "schedule" in row["message"]:
+            notes.append(f"{row['problem']}, {row['method']}: {row['message']}")
+    if not rows and not notes:
         return ""
     header = ["problem", "method", "n", "r* = c d^a", "with drift", "local slopes (error)"]
-    return slim_table(header, rows, ["n", "with drift"])
+    table = slim_table(header, rows, ["n", "with drift"]) if rows else ""
+    return "\n".join(part for part in (table, *notes) if part)
 
 
 def threshold_table(counts: Sequence[CellCounts]) -> str:

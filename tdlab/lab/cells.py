@@ -191,6 +191,15 @@ class Cell:
         return digest(self.method.identity)
 
     @property
+    def schedule(self) -> str:
+        """What the method's own rules make of this dimension: no exponent crosses a change."""
+        if self.method.learner:
+            return ""
+        method = get_method(self.method.name, dict(self.method.options))
+        rules = getattr(method, "schedule", None)
+        return "" if rules is None else str(rules(self.dim))
+
+    @property
     def supported(self) -> bool:
         """Whether the method accepts this order and rank at all."""
         if self.method.learner:

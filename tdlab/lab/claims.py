@@ -1,8 +1,11 @@
 """What an experiment claims: the table [claim] of a specification.
 
 It has a statement, its source, what to expect, and checks: conditions on measured intervals that
-code evaluates (`tdlab.lab.verdicts`). ``window = true`` says that the claim is about widths between
-d^(k/2) and r_id, so that verdicts tell where the scan has any.
+code evaluates (`tdlab.lab.verdicts`). A check is of the claim, or of the instrument: of what has to
+be true of the methods before the scan says anything of the claim. ``visible`` names the cells in
+which the statement can show at all, a predicate on sizes that is evaluated before a trial runs.
+``window = true`` says that the claim is about widths between d^(k/2) and r_id, so that verdicts
+tell where the scan has any.
 """
 
 from __future__ import annotations
@@ -24,10 +27,12 @@ QUANTITIES = (
     "trivial-dim",
 )
 UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
-_CLAIM_KEYS = ("statement", "source", "expectation", "check", "window")
-_CHECK_KEYS = ("text", "quantity", "where", "unit", "level", "above", "below")
+OF = ("claim", "instrument")
+_CLAIM_KEYS = ("statement", "source", "expectation", "check", "visible", "window")
+_CHECK_KEYS = ("text", "of", "quantity", "where", "unit", "level", "above", "below", "truth")
 _WHERE_KEYS = (
     "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
+    "dim_from", "dim_to",
 )  # fmt: skip
 # A threshold belongs to a curve at one dimension, an exponent to a curve.
 _CURVE_KEYS = {
@@ -64,6 +69,10 @@ class Check:
         Of "trivial-dim", in (0, 1).
     above, below : float or None
         Bounds on the interval.
+    of : str
+        "claim", or "instrument": what has to hold before the claim can be judged.
+    truth : float or None
+        For which the chance that the check holds is computed (`tdlab.lab.chances`).
     """
 
     text: str
@@ -73,6 +82,8 @@ class Check:
     level: float | None
     above: float | None
     below: float | None
+    of: str = "claim"
+    truth: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +94,8 @@ class Claim:
     ----------
     statement, source, expectation : str
     checks : tuple of Check
+    visible : tuple of (str, value) or None
+        Cells in which the statement can show, as in a check's ``where``; None if in any.
     window : bool
         Whether it is about d^(k/2) < r < r_id.
     """
@@ -91,6 +104,7 @@ class Claim:
     source: str
     expectation: str
     checks: tuple[Check, ...]
+    visible: tuple[tuple[str, Any], ...] | None = None
     window: bool = False
 
 
@@ -108,18 +122,29 @@ def parse_claim(what: str, table: Any) -> Claim:
     window = table.get("window", False)
     if not isinstance(window, bool):
         raise InputError(f"{what}.window: got {window!r}, wanted true or false")
-    return Claim(texts[0], texts[1], texts[2], found, window)
+    visible = None
+    if "visible" in table:
+        visible = _where(f"{what}.visible", table["visible"], _WHERE_KEYS)
+    return Claim(texts[0], texts[1], texts[2], found, visible, window)
+
+
+def _where(what: str, table: Any, known: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
+    if not isinstance(table, dict):
+        raise InputError(f"{what}: got {table!r}, wanted a table")
+    for key, value in table.items():
+        check_choice(f"{what}: key", key, known)
+        if key.endswith(("_from", "_to")):
+            check_real(f"{what}.{key}", value, 0.0)
+    return tuple(sorted(table.items()))
 
 
 def _check(what: str, table: Mapping[str, Any]) -> Check:
     for key in table:
         check_choice(f"{what}: key", key, _CHECK_KEYS)
     quantity = check_choice(f"{what}.quantity", table.get("quantity"), QUANTITIES)
-    where = table.get("where", {})
-    if not isinstance(where, dict):
-        raise InputError(f"{what}.where: got {where!r}, wanted a table")
-    for key in where:
-        check_choice(f"{what}.where: key", key, _CURVE_KEYS.get(quantity, _WHERE_KEYS))
+    of = check_choice(f"{what}.of", table.get("of", "claim"), OF)
+    known = _CURVE_KEYS.get(quantity, _WHERE_KEYS)
+    where = _where(f"{what}.where", table.get("where", {}), known)
     bounds = {
         side: check_real(f"{what}.{side}", table[side], float("-inf"))
         for side in ("above", "below")
@@ -130,6 +155,13 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
     unit = check_choice(f"{what}.unit", table.get("unit", "1"), UNITS)
     if "unit" in table and quantity != "threshold":
         raise InputError(f"{what}.unit: got {unit!r} with {quantity!r}, wanted it of a threshold")
+    truth = None
+    if "truth" in table:
+        if quantity in ("exponent", "null-law", "trivial-dim"):
+            raise InputError(f"{what}.truth: got it with {quantity!r}, wanted none: not computed")
+        truth = check_real(f"{what}.truth", table["truth"], 0.0)
+        if quantity != "threshold" and truth > 1.0:
+            raise InputError(f"{what}.truth: got {truth}, wanted a share, from 0 to 1")
     level = table.get("level")
     if (level is not None) != (quantity == "trivial-dim"):
         raise InputError(f"{what}.level: got {level!r} with {quantity!r}, wanted it of trivial-dim")
@@ -137,12 +169,14 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
         raise InputError(f"{what}.level: got {level!r}, wanted a number in (0, 1)")
     return Check(
         text=_text(f"{what}.text", table.get("text", "")),
+        of=of,
         quantity=quantity,
-        where=tuple(sorted(where.items())),
+        where=where,
         unit=unit,
         level=level,
         above=bounds.get("above"),
         below=bounds.get("below"),
+        truth=truth,
     )
 
 

@@ -41,8 +41,7 @@ def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interv
     """The interval of each cell, curve or fit that a check selects, or why there is none.
 
     Left out are cells without a trial, and those whose quantity does not exist: recovery of a
-    learner that has no weights. The null law's intervals come at 95% only: at another level all of
-    them are lacking.
+    learner that has no weights.
     """
     quantity, where = check.quantity, dict(check.where)
     if quantity == "exponent":
@@ -227,6 +226,13 @@ def _recovered(where: Mapping[str, Any], store: Store, level: float) -> Iterator
         yield Interval(_name(cell), won / total, float(low), float(high))
 
 
+def unit_of(name: str, dim: int, order: int) -> float:
+    """A unit of thresholds, as a rank."""
+    if name == "r_id":
+        return r_id(dim, order)
+    return float(dim) ** {"1": 0.0, "d": 1.0, "d^1.5": 1.5, "d^(k/2)": order / 2.0}[name]
+
+
 def _thresholds(
     where: Mapping[str, Any], unit: str, store: Store, level: float
 ) -> Iterator[Interval]:
@@ -244,11 +250,11 @@ def _thresholds(
             out = row["status"] == "unsupported"
             yield _lacking(name, OUT_OF_RANGE if out else row["status"].replace("-", " "))
             continue
-        scale = {"1": 1.0, "d": d, "d^1.5": d**1.5, "d^(k/2)": d ** (k / 2), "r_id": r_id(d, k)}
+        scale = unit_of(unit, d, k)
         low = 0.0 if row["low"] is None else row["low"]
         high = math.inf if row["high"] is None else row["high"]
         value = math.nan if row["r_star"] is None else row["r_star"]
-        yield Interval(name, value / scale[unit], low / scale[unit], high / scale[unit])
+        yield Interval(name, value / scale, low / scale, high / scale)
 
 
 def _exponents(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
@@ -279,12 +285,10 @@ def _null_law(where: Mapping[str, Any], store: Store, level: float) -> Iterator[
         points = groups.setdefault(key, [])
         points += [(x, value) for value in ratios.get((cell.cell, cell.method), [])]
     for (problem, method, dim), points in groups.items():
-        fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points])
+        fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points], level)
         name = f"{problem}, {method}, d = {dim}"
         if fit is None:
             yield _lacking(name, "no fit")
-        elif level != 0.95:
-            yield _lacking(name, "no interval but at 95%")
         else:
             yield Interval(name, fit.power, fit.low, fit.high)
 

@@ -183,10 +183,11 @@ def _add_cells(connection: sqlite3.Connection, targets: Sequence[tuple[int, int]
     # A curve keeps the labels that it has here.
     execute(
         "INSERT INTO main.cells (digest, identity, curve, problem, method, ensemble, dim, rank, "
-        "tensor_order, n, is_null, target, position) "
+        "tensor_order, n, is_null, schedule, target, position) "
         "SELECT s.digest, s.identity, s.curve, coalesce(k.problem, s.problem), "
         "coalesce(k.method, s.method), s.ensemble, s.dim, s.rank, s.tensor_order, s.n, s.is_null, "
-        "t.target, (SELECT coalesce(max(position), -1) + 1 FROM main.cells) + s.position "
+        "s.schedule, t.target, "
+        "(SELECT coalesce(max(position), -1) + 1 FROM main.cells) + s.position "
         "FROM source.cells s JOIN targets t ON t.cell = s.id LEFT JOIN "
         "(SELECT curve, min(problem) AS problem, min(method) AS method FROM main.cells "
         "GROUP BY curve) k ON k.curve = s.curve WHERE true "

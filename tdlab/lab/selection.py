@@ -93,7 +93,10 @@ def planned(spec: ScanSpec) -> list[Planned]:
 
 
 def lies_in(cell: Point, where: Mapping[str, Any]) -> bool:
-    """Whether x_from <= r/r_id <= x_to and ld_from <= r/d^(k/2) <= ld_to, to half a rank."""
+    """Whether dim_from <= d <= dim_to, x_from <= r/r_id <= x_to and ld_from <= r/d^(k/2) <= ld_to,
+    the last two to half a rank."""
+    if not where.get("dim_from", 0) <= cell.dim <= where.get("dim_to", math.inf):
+        return False
     # A rank is a rounded multiple: 0.2 d^1.5 = 17.9 is met by 18.
     for name, scale in (("x", r_id), ("ld", r_ld)):
         low, high = where.get(f"{name}_from", 0.0), where.get(f"{name}_to", math.inf)

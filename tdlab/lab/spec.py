@@ -68,6 +68,8 @@ class ScanSpec:
         What the scan is to show, with checks that code evaluates.
     profile : str
         "quick" is the file as it stands; others are its tables [profile.NAME].
+    own_seed : int
+        That of the file: another one was given in its place where ``seed`` differs.
     """
 
     name: str
@@ -81,6 +83,7 @@ class ScanSpec:
     source: str
     claim: Claim | None = None
     profile: str = QUICK
+    own_seed: int = 0
 
     @property
     def slug(self) -> str:
@@ -94,8 +97,9 @@ class ScanSpec:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the text, and of the profile's name where it is not "quick"."""
+        """SHA-256 of the text, the profile's name where it is not "quick", and another seed."""
         named = "" if self.profile == QUICK else f"\n# profile {self.profile}"
+        named += "" if self.seed == self.own_seed else f"\n# seed {self.seed}"
         return hashlib.sha256((self.source + named).encode()).hexdigest()
 
 
@@ -105,8 +109,8 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", plain).strip("-.")[:100] or "scan"
 
 
-def read_spec(path: str | Path, profile: str = QUICK) -> ScanSpec:
-    """Read and validate a TOML file."""
+def read_spec(path: str | Path, profile: str = QUICK, seed: int | None = None) -> ScanSpec:
+    """Read and validate a TOML file; ``seed`` stands in place of its own."""
     path = Path(path)
     try:
         text = path.read_bytes().decode("utf-8")
@@ -114,11 +118,16 @@ def read_spec(path: str | Path, profile: str = QUICK) -> ScanSpec:
         raise InputError(f"{path}: got bytes that are not UTF-8 ({error.reason})") from None
     except OSError as error:
         raise InputError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    return parse_spec(text, file=str(path), default_name=path.stem, profile=profile)
+    return parse_spec(text, file=str(path), default_name=path.stem, profile=profile, seed=seed)
 
 
 def parse_spec(
-    text: str, *, file: str = "spec", default_name: str = "scan", profile: str = QUICK
+    text: str,
+    *,
+    file: str = "spec",
+    default_name: str = "scan",
+    profile: str = QUICK,
+    seed: int | None = None,
 ) -> ScanSpec:
     """Validate TOML text; ``file`` is the name that messages use.
 
@@ -141,7 +150,7 @@ def parse_spec(
     >>> [(cell.dim, cell.rank) for cell in spec.cells]
     [(5, 2), (5, 5), (6, 3), (6, 6)]
     """
-    spec = _parsed(text, file, default_name, profile)
+    spec = _parsed(text, file, default_name, profile, seed)
     if spec.claim is not None:
         _check_claim(spec, file, default_name)
     return spec
@@ -160,7 +169,9 @@ def _check_claim(spec: ScanSpec, file: str, default_name: str) -> None:
         check_where(f"{file}: claim.check[{number}]", check, points)
 
 
-def _parsed(text: str, file: str, default_name: str, profile: str) -> ScanSpec:
+def _parsed(
+    text: str, file: str, default_name: str, profile: str, other_seed: int | None = None
+) -> ScanSpec:
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -171,9 +182,8 @@ def _parsed(text: str, file: str, default_name: str, profile: str) -> ScanSpec:
     check_keys(file, "", table, _SPEC_KEYS)
     table = _profiled(file, table, profile)
     claim = parse_claim(f"{file}: claim", table["claim"]) if "claim" in table else None
-    seed = check_integer(f"{file}: seed", table.get("seed", 0), 0)
-    if seed >= 2**64:
-        raise InputError(f"{file}: seed: got {seed}, wanted an integer below 2^64")
+    own_seed = _seed(f"{file}: seed", table.get("seed", 0))
+    seed = own_seed if other_seed is None else _seed("seed", other_seed)
     trials = check_integer(f"{file}: trials", table.get("trials", 20), 1)
     time_limit = check_real(f"{file}: time_limit", table.get("time_limit", 60.0), 0.0)
     if time_limit == 0.0:
@@ -201,7 +211,15 @@ def _parsed(text: str, file: str, default_name: str, profile: str) -> ScanSpec:
         text,
         claim,
         profile,
+        own_seed,
     )
+
+
+def _seed(what: str, value: Any) -> int:
+    seed = check_integer(what, value, 0)
+    if seed >= 2**64:
+        raise InputError(f"{what}: got {seed}, wanted an integer below 2^64")
+    return seed
 
 
 @dataclass

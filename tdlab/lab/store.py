@@ -70,6 +70,8 @@ class CellCounts:
         so that what ends fast does not bias them.
     seconds : float
         Mean time of a trial.
+    schedule : str
+        What the method's own rules make of this dimension, if it has any.
     """
 
     id: int
@@ -87,6 +89,7 @@ class CellCounts:
     outcomes: dict[str, int]
     prefix: dict[str, int]
     seconds: float
+    schedule: str = ""
 
     @property
     def done(self) -> int:
@@ -187,11 +190,11 @@ class Store:
         found = []
         for cell, digest, *rest in execute(
             "SELECT id, digest, curve, problem, method, ensemble, dim, rank, tensor_order, n, "
-            "is_null, target FROM cells ORDER BY position, id"
+            "is_null, target, schedule FROM cells ORDER BY position, id"
         ):
             counts = outcomes.get(cell, dict.fromkeys(OUTCOMES, 0))
             done = sum(counts.values())
-            curve, problem, method, ensemble, dim, rank, order, n, null, target = rest
+            curve, problem, method, ensemble, dim, rank, order, n, null, target, schedule = rest
             found.append(
                 CellCounts(
                     cell,
@@ -209,6 +212,7 @@ class Store:
                     counts,
                     prefix.get(cell, dict.fromkeys(OUTCOMES, 0)),
                     seconds.get(cell, 0.0) / max(done, 1),
+                    schedule,
                 )
             )
         return found

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tdlab.lab.store import CENSORED, CellCounts
@@ -74,23 +76,41 @@ def exponent_rows(counts: Iterable[CellCounts], level: float = 0.95) -> list[dic
 def exponents(
     counts: Iterable[CellCounts], level: float = 0.95
 ) -> list[tuple[str, int | None, str, int, Exponent]]:
-    """(problem, n, method, number of dimensions, fit) of every curve with two dimensions."""
-    from tdlab.stats.scaling import fit_exponent
+    """(problem, n, method, number of dimensions, fit) of every curve with two dimensions.
 
-    curves: dict[tuple[Any, ...], list[tuple[int, Threshold]]] = {}
+    Where the method's schedule changes with d (`Cell.schedule`) its thresholds on the two sides are
+    those of two methods: the fit is to the longest stretch of one schedule, and says so.
+    """
+    curves: dict[tuple[Any, ...], list[tuple[int, str, Threshold]]] = {}
     for (curve, problem, n, method, dim), cells in _by_dimension(counts):
         found, _, _ = _threshold(cells)
         points = curves.setdefault((curve, problem, n, method), [])
         if found is not None:
-            points.append((dim, found))
+            points.append((dim, cells[0].schedule, found))
     return [
-        (
-            problem, n, method, len(points),
-            fit_exponent([dim for dim, _ in points], [found for _, found in points], level),
-        )
+        (problem, n, method, *_one_schedule(points, level))
         for (_, problem, n, method), points in curves.items()
         if len(points) > 1
-    ]  # fmt: skip
+    ]
+
+
+def _one_schedule(points: list[tuple[int, str, Threshold]], level: float) -> tuple[int, Exponent]:
+    """The number of dimensions of the longest stretch of one schedule, and the fit to it."""
+    from tdlab.stats.scaling import fit_exponent
+
+    stretches = [list(group) for _, group in groupby(points, key=lambda point: point[1])]
+    longest = max(stretches, key=len)
+    dims, founds = [dim for dim, _, _ in longest], [found for _, _, found in longest]
+    fit = fit_exponent(dims, founds, level)
+    if len(stretches) > 1:
+        changes = ", ".join(str(stretch[0][0]) for stretch in stretches[1:])
+        over = f"d = {dims[0]} to {dims[-1]}" if len(dims) > 1 else f"d = {dims[0]}"
+        note = (
+            f"the method's schedule changes before d = {changes}: fitted to {over} alone; options "
+            "that fix the schedule make it one method"
+        )
+        fit = replace(fit, message=f"{fit.message}; {note}" if fit.message else note)
+    return len(longest), fit
 
 
 def _by_dimension(

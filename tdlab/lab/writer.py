@@ -44,6 +44,7 @@ CREATE TABLE cells (
     tensor_order INTEGER NOT NULL,
     n INTEGER,
     is_null INTEGER NOT NULL,
+    schedule TEXT NOT NULL,
     target INTEGER NOT NULL,
     position INTEGER NOT NULL
 );
@@ -198,7 +199,8 @@ class StoreWriter:
     def _upsert(self, cell: Cell, trials: int, position: int) -> None:
         self._connection.execute(
             "INSERT INTO cells (digest, identity, curve, problem, method, ensemble, dim, rank, "
-            "tensor_order, n, is_null, target, position) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?) "
+            "tensor_order, n, is_null, schedule, target, position) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?) "
             "ON CONFLICT (digest) DO UPDATE SET target = excluded.target, "
             "position = excluded.position",
             (
@@ -213,6 +215,7 @@ class StoreWriter:
                 cell.problem.order,
                 cell.samples,
                 cell.problem.null,
+                cell.schedule,
                 trials,
                 position,
             ),

@@ -23,7 +23,7 @@ class NullLaw:
     Attributes
     ----------
     power, low, high : float
-        q and its 95% interval.
+        q and its interval.
     points : int
     curvature : float
         Slope of the single q against x: 0 where one power fits all of it.
@@ -36,7 +36,9 @@ class NullLaw:
     curvature: float
 
 
-def fit_null_law(x: Sequence[float], ratios: Sequence[float]) -> NullLaw | None:
+def fit_null_law(
+    x: Sequence[float], ratios: Sequence[float], level: float = 0.95
+) -> NullLaw | None:
     """Fit q from risk ratios of null runs; None where fewer than three have 0.05 <= x <= 0.9.
 
     Parameters
@@ -45,6 +47,8 @@ def fit_null_law(x: Sequence[float], ratios: Sequence[float]) -> NullLaw | None:
         r / r_id of each run.
     ratios : sequence of float
         What was left of its null's variance.
+    level : float
+        Confidence of the interval.
 
     Examples
     --------
@@ -63,7 +67,7 @@ def fit_null_law(x: Sequence[float], ratios: Sequence[float]) -> NullLaw | None:
     if len(kept) < 3:
         return None
     places, powers = np.array(kept).T
-    middle, low, high = median_interval(list(powers))
+    middle, low, high = median_interval(list(powers), level)
     spread = float(((places - places.mean()) ** 2).sum())
     curvature = float(((places - places.mean()) * powers).sum()) / spread if spread > 0 else 0.0
     return NullLaw(middle, low, high, len(kept), curvature)

@@ -112,13 +112,11 @@ def test_one_method_under_two_labels_is_paired(tmp_path):
     (row, _) = diff(one, fill(tmp_path / "c.db", named)).differences
     assert (row.problem, row.pairs) == ("He3/sphere", 60)
     # Two problems under one name are two.
-    other = (
-        TEXT.replace("[problem]", '[problem]\nlabel = "He3/sphere"')
-        .replace('ensemble = "sphere"', 'ensemble = "isotropic"')
-        .replace("[4, 8, 12]", "[8, 12]")
+    other = TEXT.replace("[problem]", '[problem]\nlabel = "He3/sphere"').replace(
+        'ensemble = "sphere"', 'ensemble = "hypercube"'
     )
     with pytest.raises(InputError, match="the same problem"):
-        diff(one, fill(tmp_path / "d.db", other, (20, 20)))
+        diff(one, fill(tmp_path / "d.db", other))
 
 
 def test_versions_of_one_method_are_compared_and_named(tmp_path, monkeypatch):

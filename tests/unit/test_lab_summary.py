@@ -1,13 +1,16 @@
 """Thresholds and exponents of a store's counts."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from tdlab.cli.tables import exponent_table
-from tdlab.lab.store import CellCounts
+from tdlab.lab.spec import parse_spec
+from tdlab.lab.store import CellCounts, open_store
 from tdlab.lab.summary import exponent_rows, threshold_rows
 from tdlab.lab.trial import OUTCOMES
+from tdlab.lab.writer import StoreWriter
 
 NONE = dict.fromkeys(OUTCOMES, 0)
 
@@ -52,3 +55,55 @@ def test_censored_trials_widen_the_threshold_both_ways():
         cell.prefix.update(failed=cell.prefix["failed"] - share, timeout=share)
     row, wide = threshold_rows(plain)[0], threshold_rows(censored)[0]
     assert wide["timeouts"] > 0 and wide["low"] <= row["low"] and wide["high"] > row["high"]
+
+
+def test_no_exponent_crosses_a_change_of_schedule():
+    # From d = 50 on the method is another one, and reaches half as far.
+    def reach(d):
+        return 2 * d**1.5 if d < 50 else d**1.5
+
+    dims = [10, 14, 20, 28, 40, 60, 80]
+    counts = [
+        replace(cell, schedule="long" if cell.dim >= 50 else "short") for cell in scan(dims, reach)
+    ]
+    (row,) = exponent_rows(counts)
+    assert row["dims"] == 5 and row["exponent"] == pytest.approx(1.5, abs=0.1)
+    assert "schedule changes before d = 60: fitted to d = 10 to 40 alone" in row["message"]
+    assert "40-60" not in row["slopes"]
+    assert "schedule changes" in exponent_table(counts)
+    (mixed,) = exponent_rows(scan(dims, reach))
+    assert mixed["dims"] == 7 and mixed["exponent"] < 1.4, "what it keeps from being said"
+    few = [cell for cell in counts if cell.dim >= 28]
+    (row,) = exponent_rows(few)
+    assert row["exponent"] is None and row["status"] == "too-few-dimensions"
+
+
+def test_a_store_knows_the_schedule_of_homotopy(tmp_path):
+    text = """
+    trials = 1
+    [problem]
+    activation = "He3"
+    ensemble = "sphere"
+    dims = [20, 21, 49, 50]
+    ranks = [3]
+    [[method]]
+    name = "homotopy"
+    [[method]]
+    name = "homotopy"
+    stages = 50
+    cycle = 30
+    [[method]]
+    name = "lm"
+    """
+    with StoreWriter(tmp_path / "a.db") as writer:
+        writer.begin(parse_spec(text), 1)
+    with open_store(tmp_path / "a.db") as store:
+        told = {}
+        for cell in store.counts():
+            told.setdefault(cell.method.partition("(")[0] + "(" * ("=" in cell.method), []).append(
+                cell.schedule
+            )
+    assert told["homotopy"] == [
+        "100 stages, cycles of 60", *["100 stages, cycles of 80"] * 2, "200 stages, cycles of 80",
+    ]  # fmt: skip
+    assert told["homotopy("] == ["50 stages, cycles of 30"] * 4 and told["lm"] == [""] * 4
