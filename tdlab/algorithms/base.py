@@ -109,14 +109,23 @@ class Decomposition:
         """|a_i|^{1/k}, the norms of the rows w_i of T_hat = sum_i +-w_i^{(x)k}: a (k,) array."""
         return np.abs(self.weights) ** (1.0 / self.order)
 
-    def confidence(self, level: float = 0.95) -> np.ndarray:
+    def confidence(
+        self,
+        level: float = 0.95,
+        *,
+        joint: bool = False,
+        tensor: SymmetricTensor | np.ndarray | None = None,
+        rng: np.random.Generator | int | None = None,
+    ) -> np.ndarray:
         """Lower confidence bounds (k,) for the cosines with the true components, under noise.
 
-        See `tdlab.algorithms.uniqueness.confidence`; costs O((k d)^3).
+        Each holds with probability ``level``, or all at once with ``joint``. With the ``tensor``,
+        a component that other starts do not find again has none (-1). See
+        `tdlab.algorithms.uniqueness.confidence`; costs O((k d)^3).
         """
         from tdlab.algorithms.uniqueness import confidence
 
-        return confidence(self, level)
+        return confidence(self, level, joint=joint, tensor=tensor, rng=rng)
 
     def __repr__(self) -> str:
         lines = [

@@ -33,14 +33,15 @@ def command(
     rule = Rule(half_width=half_width, budget_trials=budget)
     found = calibrate(scans, truths or None, rule, seed, workers)
     header = [
-        "truth", "scans", "coverage %", "quantised %", "at budget %", "half-width", "trials",
-        "trials / grid's", "cost / grid's",
+        "truth", "scans", "coverage %", "two-sided %", "quantised %", "at budget %", "half-width",
+        "trials", "trials / grid's", "cost / grid's",
     ]  # fmt: skip
     rows = [
         [
             row.truth + ("" if row.promised else " *"), row.scans,
-            f"{100 * row.coverage:.1f} ({100 * row.error:.1f})", round(100 * row.quantised),
-            round(100 * row.budget), f"{row.half_width:.3f}", round(row.trials),
+            f"{100 * row.coverage:.1f} ({100 * row.error:.1f})", round(100 * row.bounded),
+            round(100 * row.quantised), round(100 * row.budget),
+            f"{row.half_width:.3f}", round(row.trials),
             f"{row.trials / row.grid_trials:.2f}", f"{row.cost / row.grid_cost:.2f}",
         ]
         for row in found.rows

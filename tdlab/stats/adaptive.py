@@ -24,7 +24,7 @@ import numpy as np
 from tdlab.stats import isotonic, posterior
 from tdlab.stats.price import Prices, Purse
 from tdlab.stats.starts import Anchor, Start
-from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate, reading
+from tdlab.stats.threshold import Threshold, estimate, reading
 
 LAG = 3
 LEVEL_TRIALS = 3
@@ -38,6 +38,7 @@ _LAPSE_EVERY = 10
 _MUTE = 20
 _GOLDEN = (math.sqrt(5) - 1) / 2
 _LEVEL, _Z = 0.95, 1.96
+_GAPS = frozenset({"quantised", "jump", "shape"})
 
 
 @dataclass(frozen=True)
@@ -265,9 +266,12 @@ class Search:
             return self._nearest(first)
         # Trials above r* are the dear ones: one level where all fail is believed, and from an
         # extrapolated rank any level under half, since the rounds look again. Else it takes two: a
-        # chance failure would cost more.
+        # chance failure would cost more. Where nothing has succeeded yet it takes four, up to
+        # rank 32: some methods fail at small ranks and not at larger ones.
         shares = [share for _, share in sorted(self._levels)]
         patience = 1 if self.start is not None or shares[-1] == 0 else 2
+        if self.start is None and max(shares) <= 0.5:
+            patience = 4
         over = len(shares) >= patience and max(shares[-patience:]) <= 0.5
         top, bottom = max(self._levels)[0], min(self._levels)[0]
         if not over and top < len(self._rank) - 1:
@@ -332,10 +336,20 @@ class Search:
         tried = trials > 0
         if not tried.any():
             return self._spread(size, self._x[self._levels[0][0]], self._x[self._levels[-1][0]])
+        start, _ = isotonic.rise(successes[tried], trials[tried], _LEVEL)
+        if start:
+            # What lies below a sure rise says nothing of where the curve falls.
+            risen = np.arange(len(trials)) >= np.flatnonzero(tried)[start]
+            successes, trials = successes * risen, trials * risen
+            tried = trials > 0
         first, last = isotonic.ends(successes[tried], trials[tried])
         if last >= 0.5:
             return self._beyond(size, in_flight, successes, trials)
         if first < 0.5:
+            peak = int(np.argmax(2 * successes - trials))
+            if 2 * successes[peak] > trials[peak]:
+                # Pooled with the ranks below it is under one half: perhaps it rises to it.
+                return [peak] * min(size, self.rule.batch)
             return self._below(size, in_flight, successes, trials)
         return self._about(size, in_flight, successes, trials)
 
@@ -357,7 +371,7 @@ class Search:
         """No rank yet under one half: further up, until the last candidate is surely above."""
         top = int(np.flatnonzero(trials)[-1])
         found = estimate(self._rank, successes, trials)
-        if found.status is ThresholdStatus.ALL_RECOVERED and found.lower == self._rank[-1]:
+        if found.estimate is None and found.lower == self._rank[-1]:
             return self._end("all ranks recovered", in_flight)
         return [self._nearest(self._x[top] + math.log(2.0))] * size
 
@@ -369,10 +383,8 @@ class Search:
         if bottom > 0:
             low = self._x[bottom] - math.log(4.0)
             return self._spread(size, low, self._x[bottom] - math.log(2.0))
-        found = estimate(self._rank, successes, trials)
-        if found.status is ThresholdStatus.LAPSE_LIMITED:
-            return self._end("under one half at all ranks", in_flight)
-        if found.status is ThresholdStatus.NONE_RECOVERED and found.upper == self._rank[0]:
+        tried = trials > 0
+        if isotonic.sure(successes[tried], trials[tried], _LEVEL).below == 0:
             return self._end("under one half at all ranks", in_flight)
         return self._spread(size, self._x[0], self._x[0] + math.log(2.0))
 
@@ -419,10 +431,15 @@ class Search:
         return float(x[place] - x[place - 1]) if 0 < place < len(x) else math.inf
 
     def _neighbours(self, found: Threshold) -> bool:
-        """Whether an interval is the gap between neighbouring candidates."""
-        if "quantised" not in found.flags or found.lower is None or found.upper is None:
+        """Whether an interval is as few gaps between candidates as trials can make it.
+
+        One where it ends at them, two where a jump on either side of a candidate is as likely.
+        """
+        if found.lower is None or found.upper is None or not _GAPS.intersection(found.flags):
             return False
-        return self._position[round(found.upper)] == self._position[round(found.lower)] + 1
+        first = int(np.searchsorted(self._rank, found.lower + 1e-6, side="right")) - 1
+        last = int(np.searchsorted(self._rank, found.upper - 1e-6, side="left"))
+        return last - first <= (1 if "quantised" in found.flags else 2)
 
     def _spread(self, size: int, low: float, high: float, lapse: float | None = None) -> list[int]:
         """``size`` trials evenly over [low, high], every tenth at ``lapse``.

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, betaincinv, ndtri
+from scipy.special import bdtr, betaincinv, gammaln, ndtri
 
 from tdlab.errors import InputError, check_choice
 
@@ -91,6 +91,27 @@ def median_interval(values: Sequence[float], level: float = 0.95) -> tuple[float
     misses = 2.0 * bdtr(np.arange(len(ordered) // 2), len(ordered), 0.5)
     j = max(int(np.searchsorted(misses, 1.0 - level, side="right")) - 1, 0)
     return float(np.median(ordered)), float(ordered[j]), float(ordered[-1 - j])
+
+
+def fisher(first: int, of_first: int, second: int, of_second: int) -> float:
+    """Two-sided p-value of Fisher's exact test that two shares of successes are equal.
+
+    Given all successes those of the first are hypergeometric; it sums what is no more likely.
+
+    >>> round(fisher(0, 5, 5, 5), 5)
+    0.00794
+    """
+    total = first + second
+    counts = np.arange(max(0, total - of_second), min(of_first, total) + 1)
+    logs = _log_choose(of_first, counts) + _log_choose(of_second, total - counts)
+    shares = np.exp(logs - logs.max())
+    # Equal probabilities differ by rounding.
+    unlikely = logs <= logs[first - counts[0]] + 1e-7
+    return float(shares[unlikely].sum() / shares.sum())
+
+
+def _log_choose(n: int, k: np.ndarray) -> np.ndarray:
+    return gammaln(n + 1.0) - gammaln(k + 1.0) - gammaln(n - k + 1.0)
 
 
 def check_counts(what: str, values: ArrayLike) -> np.ndarray:

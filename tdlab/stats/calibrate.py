@@ -68,6 +68,23 @@ def _mixture(share: float, distance: float, width: float) -> Callable[[np.ndarra
     return lambda t: raw(t + shift)
 
 
+def _shelf(*levels: tuple[float, float], last: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Levels (up to t, success), then the last one: jumps between shelves."""
+    ends, heights = zip(*levels, strict=True)
+    return lambda t: np.array([*heights, last])[np.searchsorted(ends, t, side="right")]
+
+
+def _peak(low: float, rise: float, width: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Success ``low`` at small ranks, rising at t = ``rise``, then falling through one half."""
+
+    def raw(t: np.ndarray) -> np.ndarray:
+        return (low + (1 - low) * expit((t - rise) / 0.15)) * expit(-t / width)
+
+    fine = np.linspace(rise / 2, 1.0, 200_001)
+    shift = float(np.interp(0.5, raw(fine)[::-1], fine[::-1]))
+    return lambda t: raw(t + shift)
+
+
 TRUTHS = (
     Truth("logistic .02", lambda t: expit(-t / 0.02)),
     Truth("logistic .05", lambda t: expit(-t / 0.05)),
@@ -90,6 +107,13 @@ TRUTHS = (
     Truth("shelf at 1/2", _mixture(0.5, 0.2, 0.03), False),
     Truth("kink at 1/2, steep above", lambda t: expit(-t / np.where(t < 0, 0.2, 0.05))),
     Truth("kink at 1/2, steep below", lambda t: expit(-t / np.where(t < 0, 0.05, 0.2))),
+    Truth("jump, shelf above", _shelf((-0.25, 0.95), (0.0, 0.62), last=0.05)),
+    Truth("jump, shelf below", _shelf((0.0, 0.95), (0.25, 0.45), last=0.02)),
+    Truth("jump, lower shelf", _shelf((0.0, 0.95), (0.25, 0.38), last=0.05)),
+    Truth("decline, then a cliff", lambda t: np.where(
+        t < 0, 0.55 + 0.4 * np.clip(-t / 2, 0, 1), 0.5 * np.exp(-np.maximum(t, 0) / 0.03))),
+    Truth("fails, peaks, falls", _peak(0.0, -1.6, 0.1)),
+    Truth("a third, peaks, falls", _peak(0.3, -1.6, 0.1)),
 )  # fmt: skip
 
 
@@ -105,7 +129,9 @@ class Scan:
 
     @property
     def covers(self) -> bool:
-        """Whether the reported interval, or bound, holds r*."""
+        """Whether the reported interval, or bound, holds r*; that there is none is a miss."""
+        if self.found.status is ThresholdStatus.LAPSE_LIMITED:
+            return False
         low = 0.0 if self.found.lower is None else self.found.lower
         high = math.inf if self.found.upper is None else self.found.upper
         return low <= self.r_star <= high
@@ -127,7 +153,9 @@ class Row:
     truth : str
     scans : int
     coverage, error : float
-        Share of intervals that hold r*, and its standard error.
+        Share of intervals and bounds that hold r*, and its standard error.
+    bounded : float
+        Share of scans whose interval has two ends.
     quantised, budget : float
         Shares of intervals that are one gap between ranks, and of scans that ended at the budget.
     half_width : float
@@ -143,6 +171,7 @@ class Row:
     scans: int
     coverage: float
     error: float
+    bounded: float
     quantised: float
     budget: float
     half_width: float
@@ -301,6 +330,7 @@ def _row(truth: Truth, scans: Sequence[Scan], seed: int) -> Row:
         len(scans),
         coverage,
         math.sqrt(max(coverage * (1 - coverage), 1 / len(scans)) / len(scans)),
+        float(np.mean([math.isfinite(scan.half_width) for scan in scans])),
         float(np.mean(["quantised" in scan.found.flags for scan in scans])),
         float(np.mean([scan.reason == "budget" for scan in scans])),
         half,

@@ -15,11 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc, betaln, xlogy
+from scipy.special import bdtr, betainc, betaln, ndtri, xlogy
 
 # 95% point of the limit law of the isotonic likelihood ratio (Banerjee and Wellner 2001, table 1).
-# The guard only decides whether a smooth fit is believed, so one level serves.
+# Its tail is close to that of a multiple of chi-square with one degree of freedom.
 GUARD = 2.286
+# Twice the log-likelihood ratio of four failures before four successes is 11.1; that of a falling
+# curve exceeds 10 in under 2% of scans.
+RISE = 10.0
 
 
 @dataclass(frozen=True)
@@ -46,10 +49,12 @@ def sure(successes: np.ndarray, trials: np.ndarray, level: float) -> Sure:
     supermartingale in m: it ever reaches 1/alpha with probability <= alpha. The H_j are rejected
     in the order j = 0, 1, ... until one is not, so no correction for their number is needed.
     """
-    return Sure(
-        above=_rejected_prefix(successes, trials, level),
-        below=len(trials) - _rejected_prefix((trials - successes)[::-1], trials[::-1], level),
-    )
+    below = len(trials) - _rejected_prefix((trials - successes)[::-1], trials[::-1], level)
+    # Pooled counts may hide one rank that is by itself above one half: nothing is said against it.
+    contrary = np.flatnonzero(bdtr(trials - successes, trials, 0.5) <= (1 - level) / 2)
+    if len(contrary):
+        below = max(below, int(contrary[-1]) + 1)
+    return Sure(above=_rejected_prefix(successes, trials, level), below=below)
 
 
 def enough(level: float) -> int:
@@ -88,17 +93,40 @@ def _score(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
         return (trials + 1) * np.log(2.0) + betaln(successes + 1.0, failures + 1.0) + np.log(share)
 
 
-def rise(successes: np.ndarray, trials: np.ndarray, level: float) -> int:
-    """Position from which the curve is to be read: past the last sure up-crossing, else 0.
+def rise(successes: np.ndarray, trials: np.ndarray, level: float) -> tuple[int, bool]:
+    """Position from which the curve is to be read, and whether it rises through 1/2 somewhere.
 
-    An up-crossing before position a needs a window that ends there surely below 1/2 and one that
-    starts there surely above. A falling curve shows that with probability (1 - level)^2 or so.
+    It is read from past the last sure up-crossing, else from 0. An up-crossing before position a
+    needs a window that ends there surely below 1/2 and one that starts there surely above. A
+    falling curve shows that with probability (1 - level)^2 or so.
+
+    That it rises is said at fewer trials: where the best window on either side of a position lie on
+    either side of 1/2 and twice the log-likelihood of two levels exceeds that of one by `RISE`.
     """
     bar = np.log(2 / (1 - level))
-    up = _score(*_windows(successes, trials)).max(axis=1)
-    down = _score(*_windows((trials - successes)[::-1], trials[::-1])).max(axis=1)[::-1]
-    crossings = np.flatnonzero((down[:-1] >= bar) & (up[1:] >= bar)) + 1
-    return int(crossings[-1]) if len(crossings) else 0
+    if len(trials) < 2:
+        return 0, False
+    up = _score(*_windows(successes, trials))
+    down = _score(*_windows((trials - successes)[::-1], trials[::-1]))[::-1, ::-1]
+    ends, starts = up.argmax(axis=1), down.argmax(axis=1)
+    above, below = up.max(axis=1), down.max(axis=1)
+    crossings = np.flatnonzero((below[:-1] >= bar) & (above[1:] >= bar)) + 1
+    if len(crossings):
+        return int(crossings[-1]), True
+    wins, tosses = (np.concatenate([[0], np.cumsum(counts)]) for counts in (successes, trials))
+    split = np.arange(1, len(trials))
+    first, last = starts[:-1], ends[1:] + 1
+    s1, n1 = wins[split] - wins[first], tosses[split] - tosses[first]
+    s2, n2 = wins[last] - wins[split], tosses[last] - tosses[split]
+    # The best window of a rank that leans the other way is empty: neither side holds there.
+    gain = _fitted(s1, n1) + _fitted(s2, n2) - _fitted(s1 + s2, n1 + n2)
+    return 0, bool(((2 * s1 < n1) & (2 * s2 > n2) & (2 * gain >= RISE)).any())
+
+
+def _fitted(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
+    """Log-likelihood of counts under their own share."""
+    share = successes / np.maximum(trials, 1)
+    return xlogy(successes, share) + xlogy(trials - successes, 1 - share)
 
 
 def level(successes: np.ndarray, trials: np.ndarray) -> tuple[float, bool]:
@@ -117,16 +145,25 @@ def ends(successes: np.ndarray, trials: np.ndarray) -> tuple[float, float]:
     return blocks[0][0] / blocks[0][1], blocks[-1][0] / blocks[-1][1]
 
 
-def guard(successes: np.ndarray, trials: np.ndarray) -> tuple[int, int]:
+def guard(successes: np.ndarray, trials: np.ndarray, level: float) -> tuple[int, int]:
     """First and last position j such that a crossing between ranks j-1 and j is likely enough.
 
     Given the gap, the best falling curve is the falling fit of each side clipped at 1/2.
     """
+    bar = GUARD * (float(ndtri((1 + level) / 2)) / 1.959964) ** 2
     left, free = _clipped_fits(successes, trials)
     right = _clipped_fits((trials - successes)[::-1], trials[::-1])[0][::-1]
-    likely = np.flatnonzero(2 * (free - left - right) <= GUARD)
+    likely = np.flatnonzero(2 * (free - left - right) <= bar)
     # The best gap of all has ratio 0 up to the clipping, so that some gap is always likely.
     return int(likely[0]), int(likely[-1])
+
+
+def falling_fit(successes: np.ndarray, trials: np.ndarray) -> float:
+    """Log-likelihood of the best falling curve."""
+    blocks: list[list[int]] = []
+    for pair in zip(successes.tolist(), trials.tolist(), strict=True):
+        _push(blocks, pair)
+    return _likelihood(blocks, 0.0)
 
 
 def _clipped_fits(successes: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, float]:

@@ -60,8 +60,9 @@ def global_fit(x: np.ndarray, successes: np.ndarray, trials: np.ndarray) -> Glob
             scaled = (1 - 2 * lapse) * odds
             lost = u if lapse == 0 else np.log(lapse + scaled)
             levels.append(
+                # Not log1p, which is twice as slow: its small values are lost in the sum.
                 lost @ failures
-                - np.log1p(scaled) @ trials
+                - np.log(1.0 + scaled) @ trials
                 + successes.sum() * np.log1p(-lapse)
                 + np.log(weight)
             )
@@ -81,26 +82,29 @@ def local_fit(
     start: Global,
     half_window: float,
     tail: float,
-) -> tuple[float, float, float]:
-    """Quantiles (tail, 1/2, 1 - tail) of theta under L."""
+) -> tuple[float, float, float, float]:
+    """Quantiles (tail, 1/2, 1 - tail) of theta under L, and the largest log-likelihood."""
+    best = -np.inf
     near = np.abs(x - start.location) <= half_window
     x, successes, trials = x[near], successes[near].astype(float), trials[near].astype(float)
 
     def log_likelihood(location: np.ndarray, log_width: np.ndarray) -> np.ndarray:
+        nonlocal best
         distance = x - location[:, None, None]
         slope = -distance / np.exp(log_width)[None, :, None]
         side = np.sign(distance)
         levels = []
         for turn in TURNS:
             logit = np.clip(slope * np.exp(turn * side), -_FAR, _FAR)
-            levels.append(logit @ successes - np.log1p(np.exp(logit)) @ trials)
+            levels.append(logit @ successes - np.log(1.0 + np.exp(logit)) @ trials)
+            best = max(best, float(levels[-1].max()))
         return np.logaddexp.reduce(levels)
 
     reach = 6 * start.spread
     low, high = start.location - reach, start.location + reach
     theta, _, mass = _zoom(log_likelihood, low, high, _FINE)
     low, middle, high = _quantiles(theta, mass.sum(axis=1), [tail, 0.5, 1 - tail])
-    return float(low), float(middle), float(high)
+    return float(low), float(middle), float(high), best
 
 
 def _zoom(

@@ -174,15 +174,16 @@ def test_a_scan_that_ends_precise_is_as_precise_as_was_asked():
         search, _ = tossed(Rule(half_width=0.1), seed)
         found = search.threshold()
         assert search.reason == "precise"
-        assert np.log(found.upper / found.lower) / 2 <= 0.1 or "quantised" in found.flags
+        gaps = {"quantised", "jump", "shape"} & set(found.flags)
+        assert np.log(found.upper / found.lower) / 2 <= (0.2 if gaps else 0.1)
 
 
 @pytest.mark.parametrize("chance", [0.65, 0.35])
 def test_a_scan_that_ends_without_a_crossing_says_so(chance):
     # The same coin at every rank. Trials under way at the end may leave neither side sure.
     ended = {
-        "all ranks recovered": {"all-recovered"},
-        "under one half at all ranks": {"none-recovered", "lapse-limited"},
+        "all ranks recovered": {"all-recovered", "lower-bound"},
+        "under one half at all ranks": {"lapse-limited", "indeterminate"},
     }
     reasons = set()
     for seed in range(25):

@@ -52,3 +52,16 @@ def test_success_and_failure_are_mirror_images(method):
 def test_what_is_no_count_is_refused(arguments):
     with pytest.raises(InputError, match="got"):
         interval(*arguments)
+
+
+def test_fisher_equals_scipy():
+    from scipy.stats import fisher_exact
+
+    from tdlab.stats.binomial import fisher
+
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        n1, n2 = rng.integers(1, 60, 2).tolist()
+        s1, s2 = int(rng.integers(0, n1 + 1)), int(rng.integers(0, n2 + 1))
+        expected = fisher_exact([[s1, n1 - s1], [s2, n2 - s2]]).pvalue
+        assert fisher(s1, n1, s2, n2) == pytest.approx(expected, rel=1e-6)

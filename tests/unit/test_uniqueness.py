@@ -89,6 +89,69 @@ def test_confidence_covers():
     assert np.median(bounds) < 0.05
 
 
+def test_bounds_of_a_noise_estimated_on_few_degrees_of_freedom_cover():
+    """(10, 21): ten degrees of freedom. Chi-square quantiles hold 91% (benchmarks, 20 000 cosines).
+
+    25 draws of 21 cosines: their shares have a standard deviation of 6% between draws, so a true
+    95% lies above 91% with probability .999.
+    """
+    dim, rank = 10, 21
+    rng = np.random.default_rng(3)
+    truth = tdlab.sample_network(dim, rank, "He3", "sphere", rng=1).weights
+    clean = FactoredTensor(truth).dense()
+    like, each, all_of_them = exact(truth), [], []
+    for _ in range(25):
+        noise = tdlab.gaussian_tensor(dim, norm=0.001 * np.linalg.norm(clean), rng=rng).dense()
+        rows = truth
+        for _ in range(5):  # Gauss-Newton from the truth: the bounds are tested, not a search
+            rest = clean + noise - FactoredTensor(rows).dense()
+            gradient = 3 * np.einsum("abc,ia,ib->ic", rest, rows, rows)
+            gram = jacobian_gram(rows, np.ones(rank), 3)
+            rows = rows + np.linalg.solve(gram, gradient.ravel()).reshape(rows.shape)
+        norms = np.linalg.norm(rows, axis=1)
+        rest = clean + noise - FactoredTensor(rows).dense()
+        result = dataclasses.replace(
+            like,
+            components=rows / norms[:, None],
+            weights=norms**3,
+            residual=np.linalg.norm(rest) / np.linalg.norm(clean + noise),
+        )
+        cosines = (result.components * truth).sum(axis=1)
+        each.append(np.mean(cosines >= confidence(result)))
+        all_of_them.append(np.all(cosines >= confidence(result, joint=True)))
+    assert np.mean(each) >= 0.91
+    # Of 25, fewer than 21 with probability .001.
+    assert np.sum(all_of_them) >= 21
+
+
+def test_joint_bounds_are_those_of_a_higher_level():
+    truth = tdlab.sample_network(8, 6, "He3", "sphere", rng=0).weights
+    array = FactoredTensor(truth).dense()
+    noise = tdlab.gaussian_tensor(8, norm=0.02 * np.linalg.norm(array), rng=3).dense()
+    result = tdlab.decompose(array + noise, 6, "lm", rng=0, noise=0.02)
+    joint = result.confidence(0.95, joint=True)
+    np.testing.assert_allclose(joint, result.confidence(1 - 0.05 / 6))
+    assert (joint < result.confidence(0.95)).all()
+
+
+def test_a_component_that_no_other_run_finds_has_no_bound():
+    truth = tdlab.sample_network(8, 6, "He3", "sphere", rng=0).weights
+    array = FactoredTensor(truth).dense()
+    noise = tdlab.gaussian_tensor(8, norm=0.02 * np.linalg.norm(array), rng=3).dense()
+    result = tdlab.decompose(array + noise, 6, "lm", rng=0, noise=0.02)
+    np.testing.assert_array_equal(
+        result.confidence(tensor=array + noise, rng=1), result.confidence()
+    )
+    # One component turned away: a fit that happened to reach the noise without it.
+    rows = result.components.copy()
+    rows[2] = np.linalg.qr(rows[:3].T)[0][:, 2]
+    turned = dataclasses.replace(result, components=rows)
+    bounds = turned.confidence(tensor=array + noise, rng=1)
+    assert bounds[2] == -1.0 and (np.delete(bounds, 2) > -1.0).all()
+    with pytest.raises(InputError, match="tensor: got order 3 and dimension 5"):
+        result.confidence(tensor=tdlab.gaussian_tensor(5, rng=0), rng=1)
+
+
 def test_confidence_scales_with_the_noise():
     truth = tdlab.sample_network(10, 8, "He3", "sphere", rng=0).weights
     array = FactoredTensor(truth).dense()
