@@ -25,6 +25,10 @@ _LARGEST_JACOBIAN = 2**22
 _PATIENCE = 12
 # Relative residual that is rounding, whatever the terms.
 _ROUNDED = 2e-16
+# Share of |R|^2 that a step must promise.
+_CONVERGED = 1e-6
+# Relative residuals from which, and to which, a method's end is worth it: above are local minima.
+_FAR, _NEAR = 3e-2, 2e-8
 # Share of a step at which its second derivative is measured, and largest share of the bend.
 _PROBE = 0.1
 _MOST_BEND = 0.75
@@ -39,6 +43,21 @@ def affordable(tensor: SymmetricTensor, rank: int) -> bool:
         and 0 < parameters <= _LARGEST_PARAMETERS
         and size(tensor.dim, tensor.order) * parameters <= _LARGEST_JACOBIAN
     )
+
+
+def ended(
+    tensor: SymmetricTensor, rows: np.ndarray, weights: np.ndarray, budget: Budget, residual: float
+) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
+    """The rows and coefficients after `damped_finish`, where that may help; as they are elsewhere.
+
+    Parameters
+    ----------
+    residual : float
+        Relative, as the method knows it.
+    """
+    if not (_NEAR < residual < _FAR and affordable(tensor, len(rows)) and not budget.expired):
+        return rows, weights, ()
+    return damped_finish(tensor, rows, weights, budget)
 
 
 def damped_finish(
@@ -82,6 +101,7 @@ def damped_finish(
     best = (loss, point)
     damping, growth = min(loss, 1e-3), 2.0
     history = [loss]
+    stuck = False
     for _ in range(iterations):
         if loss <= _ROUNDED or budget.expired:
             break
@@ -94,6 +114,10 @@ def damped_finish(
         while damping < 1e6 and not budget.expired:
             factor_of, change = _damped_solution(triangle, -right, damping)
             predicted = loss**2 - float(np.linalg.norm(triangle @ change + right)) ** 2
+            if predicted <= _CONVERGED * loss**2:
+                # A minimum: noise, or a local one.
+                stuck = True
+                break
             # The second derivative along the step bends it along a curved valley.
             ahead = residual(point + _PROBE * (change / units).reshape(rank, dim))
             bend = 2.0 / _PROBE * ((ahead - error) / _PROBE - slopes @ change)
@@ -109,6 +133,8 @@ def damped_finish(
                 break
             damping, growth = damping * growth, growth * 2.0
         else:
+            stuck = True
+        if stuck:
             break
         point, error, loss = moved, new_error, new_loss
         damping = max(damping * max(1 / 9, 1.0 - (2.0 * gain - 1.0) ** 3), 1e-15)

@@ -1,6 +1,7 @@
-"""The symmetric flattening of an even-order tensor in packed coordinates of Sym^m(R^d).
+"""The most balanced flattening of a tensor in packed coordinates of Sym^m(R^d).
 
-T = sum_i a_i w_i^{(x)2m} flattens to sum_i a_i z_i z_i^T with z_i = w_i^{(x)m}. Sym^m has the
+T = sum_i a_i w_i^{(x)2m} flattens to sum_i a_i z_i z_i^T with z_i = w_i^{(x)m}, and a tensor of
+order 2m - 1 to sum_i a_i z_i y_i^T with y_i = w_i^{(x)(m-1)}. Sym^m has the
 orthonormal basis of monomials alpha scaled by sqrt(m!/alpha!), so z(x) keeps d(d+1)/2 numbers in
 place of d^2 at m = 2, and |z(x)| = |x|^m.
 """
@@ -72,28 +73,41 @@ class Packing:
             full = np.matmul(full, rows[:, :, None]).reshape(len(rows), -1, self.dim)
         return full[:, 0, :]
 
-    def flatten(self, tensor: SymmetricTensor) -> np.ndarray:
-        """The (N, N) symmetric flattening of a tensor of order 2 m."""
+    @property
+    def places(self) -> np.ndarray:
+        """Positions (N,) of the packed entries in a full array."""
+        return self.indices @ (self.dim ** np.arange(self.indices.shape[1])[::-1])
+
+    def flatten(self, tensor: SymmetricTensor, other: Packing | None = None) -> np.ndarray:
+        """The (N, N') flattening: symmetric at order 2 m, without ``other``."""
+        other = other or self
         if isinstance(tensor, FactoredTensor):
-            lifted = self.lift(tensor.components)
-            return lifted.T @ (tensor.weights[:, None] * lifted)
+            rows = tensor.components
+            return self.lift(rows).T @ (tensor.weights[:, None] * other.lift(rows))
         flat = tensor.dense(2**33).reshape(len(self.position), -1)
-        places = self.indices @ (self.dim ** np.arange(self.indices.shape[1])[::-1])
-        return flat[np.ix_(places, places)] * np.outer(self.scales, self.scales)
+        return flat[np.ix_(self.places, other.places)] * np.outer(self.scales, other.scales)
 
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
-    """Eigenpairs of the packed flattening, the largest absolute values first.
+    """Eigenpairs of the packed flattening, or singular ones at odd orders, the largest first.
 
     Attributes
     ----------
     values : (k,) array
+        Of either sign at even orders.
     vectors : (N, k) array
+        Of the larger side, Sym^m.
     rank : int
-        Number of eigenvalues that are not rounding.
+        Number of values that are not rounding.
     tail : float
         Relative Frobenius norm of those that were left out.
+    size : int
+        Number of all of them.
+    other : Packing
+        Of the other side: Sym^m, and Sym^{m-1} at odd orders.
+    others : (N', k) array
+        Vectors of the other side.
     """
 
     packing: Packing
@@ -101,27 +115,49 @@ class Spectrum:
     vectors: np.ndarray
     rank: int
     tail: float
+    size: int
+    other: Packing
+    others: np.ndarray
+
+    def along(self, rows: np.ndarray) -> np.ndarray:
+        """Coordinates (b, k) of the powers of rows on the other side."""
+        return self.other.lift(rows) @ self.others
 
     def coefficients(self, rows: np.ndarray) -> np.ndarray:
-        """Coefficient (b,) of each unit row: a_i = 1 / (z_i^T F^+ z_i), exact for components."""
+        """Coefficient (b,) of each unit row: a_i = 1 / (y_i^T F^+ z_i), exact for components."""
         along = self.packing.lift(rows) @ self.vectors
-        return 1.0 / np.einsum("ij,ij->i", along / self.values, along)
+        return 1.0 / np.einsum("ij,ij->i", along / self.values, self.along(rows))
 
 
 def spectrum(tensor: SymmetricTensor, rank: int | None = None) -> Spectrum:
-    """Leading ``rank`` eigenpairs of the flattening (all that are not rounding by default)."""
-    packing = Packing.of(tensor.dim, tensor.order // 2)
-    flat = packing.flatten(tensor)
-    values, vectors = np.linalg.eigh((flat + flat.T) / 2)
-    leading = np.argsort(-np.abs(values), kind="stable")
-    values, vectors = values[leading], vectors[:, leading]
+    """Leading ``rank`` pairs of the flattening (all that are not rounding by default)."""
+    half = tensor.order // 2
+    packing = other = Packing.of(tensor.dim, tensor.order - half)
+    if tensor.order % 2:
+        other = Packing.of(tensor.dim, half)
+        vectors, values, right = np.linalg.svd(packing.flatten(tensor, other), full_matrices=False)
+        others = right.T
+    else:
+        flat = packing.flatten(tensor)
+        values, vectors = np.linalg.eigh((flat + flat.T) / 2)
+        leading = np.argsort(-np.abs(values), kind="stable")
+        values, vectors = values[leading], vectors[:, leading]
+        others = vectors
     numerical = int((np.abs(values) > _NUMERICAL_RANK * np.abs(values[0])).sum())
     kept = numerical if rank is None else min(rank, numerical)
     tail = float(np.linalg.norm(values[kept:]) / np.linalg.norm(values))
-    basis = np.ascontiguousarray(vectors[:, :kept])
-    return Spectrum(packing, values[:kept], basis, numerical, tail)
+    return Spectrum(
+        packing,
+        values[:kept],
+        np.ascontiguousarray(vectors[:, :kept]),
+        numerical,
+        tail,
+        len(values),
+        other,
+        np.ascontiguousarray(others[:, :kept]),
+    )
 
 
 def packed_size(dim: int, order: int) -> int:
-    """N = C(dim + m - 1, m), the size of the packed flattening at order 2 m."""
+    """C(dim + m - 1, m), the smaller size of the packed flattening at orders 2 m and 2 m + 1."""
     return math.comb(dim + order // 2 - 1, order // 2)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tdlab.algorithms._damped import ended
 from tdlab.algorithms._even import LARGEST_FLATTENING, packed_size, spectrum
 from tdlab.algorithms.base import Budget
 from tdlab.tensors import SymmetricTensor
@@ -47,15 +48,13 @@ def polish(
     signs = np.where(weights < 0.0, -1.0, 1.0)
     sizes = np.clip(np.abs(weights) / scale, 1e-3, 1e3) ** (1.0 / tensor.order)
     history: list[float] = []
-    rows, _ = descend(
+    rows, squared = descend(
         tensor, scale, signs, rows * sizes[:, None], history, budget, iterations, cg_steps
     )
     norms = np.linalg.norm(rows, axis=1)
-    return (
-        rows / norms[:, None],
-        signs * scale * norms**tensor.order,
-        tuple(history),
-    )
+    rows, weights = rows / norms[:, None], signs * scale * norms**tensor.order
+    rows, weights, more = ended(tensor, rows, weights, budget, float(np.sqrt(squared)))
+    return rows, weights, (*history, *more)
 
 
 def search(
@@ -87,6 +86,7 @@ def search(
             found, loss = descend(
                 tensor, scale, signs, start, history, budget, iterations, cg_steps
             )
+            found, loss = _ended(tensor, scale, signs, found, loss, history, budget)
             if loss < squared:
                 rows, squared = found, loss
             if squared <= budget.target**2 or budget.expired:
@@ -96,6 +96,33 @@ def search(
         if best_squared <= budget.target**2 or budget.expired:
             break
     return best, signs * scale * np.linalg.norm(best, axis=1) ** tensor.order, tuple(history)
+
+
+def _ended(
+    tensor: SymmetricTensor,
+    scale: float,
+    signs: np.ndarray,
+    rows: np.ndarray,
+    squared: float,
+    history: list[float],
+    budget: Budget,
+) -> tuple[np.ndarray, float]:
+    """Rows of T / scale and their squared relative residual after the dense finish."""
+    norms = np.linalg.norm(rows, axis=1)
+    if not norms.all():
+        return rows, squared
+    units, weights, more = ended(
+        tensor,
+        rows / norms[:, None],
+        signs * scale * norms**tensor.order,
+        budget,
+        float(np.sqrt(squared)),
+    )
+    if not more:
+        return rows, squared
+    history.extend(more)
+    sizes = (np.abs(weights) / scale) ** (1.0 / tensor.order)
+    return units * sizes[:, None], more[-1] ** 2
 
 
 def _suspicion(rows: np.ndarray) -> np.ndarray:

@@ -19,8 +19,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from tdlab.algorithms._damped import ended
 from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
-from tdlab.algorithms.base import Budget, Decomposition, Status, finish
+from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
 from tdlab.errors import check_choice, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
@@ -59,7 +60,7 @@ class Homotopy:
 
     name: ClassVar[str] = "homotopy"
     orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     guarantee: ClassVar[str] = "none; measured on iid components to 0.8 r_id and beyond"
     cost: ClassVar[str] = "one MTTKRP and about 25 products of 6 r^2 d flops a step"
     source: ClassVar[str] = "this library"
@@ -139,6 +140,7 @@ class Homotopy:
                 run.anneal(_schedule(stages, 1.0, _COLD))
                 exact = self._cycles(run, tensor.lift, rng)
             starts += 1
+            exact = exact or _ended(run, budget)
             if best is None or run.loss < best.loss:
                 best = run
             if exact or best.residual_sq <= budget.noise**2:
@@ -178,7 +180,7 @@ class Homotopy:
                 best, kept, score = value, run.rows, _shortness(run)
                 if value < polished * (1 - 2e-3):
                     polished = value
-                    if run.polish(6):
+                    if run.polish(6) or _ended(run, run.effort.budget):
                         return True
             else:
                 idle += 1
@@ -192,6 +194,27 @@ class Homotopy:
             run.anneal(weights)
         run.reset(kept, 0.0)
         return run.polish()
+
+
+def _ended(run: Descent, budget: Budget) -> bool:
+    """Whether the dense finish makes an exact fit of a start that stalled near one, and takes it.
+
+    Rows move only for an exact fit: cycles compare penalised losses, which it would raise.
+    """
+    target, rows = run.target, to_numpy(run.rows)
+    norms = np.linalg.norm(rows, axis=1)
+    if not norms.all():
+        return False
+    units, weights, steps = ended(
+        target.tensor, rows / norms[:, None], target.weights(rows), budget, run.residual_sq**0.5
+    )
+    run.history.extend(steps)
+    run.effort.steps -= len(steps)
+    if not steps or steps[-1] > EXACT_FIT:
+        return False
+    sizes = (np.abs(weights) / target.scale) ** (1.0 / target.order)
+    run.reset(target.tensor.lift(units * sizes[:, None]), 0.0)
+    return True
 
 
 def _advice(rank: int, dim: int, order: int, starts: int, late: bool) -> str:

@@ -37,7 +37,7 @@ class Jennrich:
 
     name: ClassVar[str] = "jennrich"
     orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "exact for linearly independent components (rank <= dim)"
     cost: ClassVar[str] = "O(d^3) for the eigenproblems and 2 contractions, a draw"
     source: ClassVar[str] = "Harshman (1970); Leurgans, Ross and Abel (1993)"

@@ -37,7 +37,7 @@ class LevenbergMarquardt:
 
     name: ClassVar[str] = "lm"
     orders: ClassVar[tuple[int, ...]] = (3, 4, 5, 6)
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     guarantee: ClassVar[str] = "none; measured on iid components"
     cost: ClassVar[str] = "O(r^2 d) a conjugate-gradient step, one MTTKRP an iteration"
     source: ClassVar[str] = "Levenberg (1944); Marquardt (1963)"

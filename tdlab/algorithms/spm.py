@@ -1,7 +1,8 @@
 """The subspace power method: components are the rank-one points of the flattening's range.
 
-Solves     T = sum_i a_i w_i^{(x)2m} (orders 4 and 6, any signs) while the w_i^{(x)m} are
-           independent and span no other m-th power: d(d-1)/2 generic components at order 4
+Solves     T = sum_i a_i w_i^{(x)k} (k = 4 to 7, any signs) while the w_i^{(x)m}, k = 2m or 2m - 1,
+           are independent and span no other m-th power: d(d-1)/2 generic components at order 4;
+           at odd orders while the w_i^{(x)(m-1)} are independent too: d(d+1)/2 at order 5
 Guarantee  local maxima of value 1 are exactly the components; others were not met at r < .45 d^2
 Cost       one eigenproblem of size N = C(d+m-1, m), then O(N r) an iteration and start
 Sources    Kileel and Pereira (2019), arXiv 1912.04007
@@ -43,7 +44,7 @@ _DEFLATE = 0.1
 
 @dataclass(frozen=True)
 class SPM:
-    """Decompose a tensor of order 4 or 6 by power iteration on the range of its flattening.
+    """Decompose a tensor of order 4 to 7 by power iteration on the range of its flattening.
 
     Parameters
     ----------
@@ -58,8 +59,8 @@ class SPM:
     """
 
     name: ClassVar[str] = "spm"
-    orders: ClassVar[tuple[int, ...]] = (4, 6)
-    version: ClassVar[int] = 2
+    orders: ClassVar[tuple[int, ...]] = (4, 5, 6, 7)
+    version: ClassVar[int] = 3
     guarantee: ClassVar[str] = "exact where every start arrives; measured to rank .45 dim^2"
     cost: ClassVar[str] = "O(N^3) once, O(N rank) a step; N = C(dim+m-1, m) at order 2m"
     source: ClassVar[str] = "Kileel and Pereira (2019), arXiv 1912.04007"
@@ -75,17 +76,23 @@ class SPM:
         check_real("method 'spm', option 'shift'", self.shift, 0.0)
 
     def reach(self, dim: int, order: int) -> int:
-        """Rank that was recovered in every trial: half of the packed flattening's size."""
-        return max(dim, packed_size(dim, order) // 2)
+        """Rank that was recovered in every trial: half of the packed flattening's size.
+
+        All of it at order 5 (d = 3 to 12), all but ``dim`` at order 7 (d = 3 and 4).
+        """
+        size = packed_size(dim, order)
+        if order % 2:
+            return min(size if order == 5 else max(size - dim, dim), self.limit(dim, order))
+        return max(dim, size // 2)
 
     def limit(self, dim: int, order: int) -> int:
         """Beyond it the range of a generic flattening holds powers that are no components."""
-        size = packed_size(dim, order)
+        size = packed_size(dim, order + order % 2)
         if size > LARGEST_FLATTENING:
             return 0
         # The m-th powers have dimension d in Sym^m: a generic subspace of dimension N - d + 1 or
         # more meets them (order 4: N - d = d(d-1)/2).
-        return max(size - dim, 1)
+        return max(min(size - dim, packed_size(dim, order)), 1)
 
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
@@ -97,7 +104,7 @@ class SPM:
             # No exact sum of `rank` terms. Unstated noise fills the whole spectrum, and what it
             # leaves beyond the leading eigenvalues is nearly all of it.
             noise = found.tail
-            full = found.rank == len(found.packing.scales)
+            full = found.rank == found.size
             excluded = not (budget.estimate and full and noise <= _LOUDEST)
         rows, steps = np.empty((0, tensor.dim)), 0
         if not excluded:
@@ -217,11 +224,10 @@ class _Range:
 def _deflated(found: Spectrum, rows: np.ndarray) -> np.ndarray:
     """Basis of the range of the flattening less the found terms.
 
-    F - sum_i a_i z_i z_i^T = V (D - A diag(a) A^T) V^T with A = V^T Z has the kernel D^{-1} A
-    inside the range of V: the complement of it is what is left.
+    F - sum_i a_i z_i y_i^T = V (D - A diag(a) B^T) U^T with A = V^T Z, B = U^T Y, and y = z, U = V
+    at even orders, is annihilated from the left by V D^{-1} B: its complement is what is left.
     """
-    along = (found.packing.lift(rows) @ found.vectors).T
-    kernel = along / found.values[:, None]
+    kernel = found.along(rows).T / found.values[:, None]
     complete = np.linalg.qr(kernel / np.linalg.norm(kernel, axis=0), mode="complete")[0]
     return found.vectors @ complete[:, kernel.shape[1] :]
 
