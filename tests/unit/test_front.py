@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab import InputError, Status
-from tdlab.algorithms import registry
+from tdlab import InputError, Status, plugins
 from tdlab.algorithms.base import finish
 
 
@@ -106,21 +105,23 @@ class Oracle:
         return finish(self, tensor, rank, budget, components=np.eye(tensor.dim)[:rank])
 
 
-def test_a_plug_in_joins_by_an_entry_point(monkeypatch):
+def test_a_plug_in_joins_by_an_entry_point(monkeypatch, tmp_path):
     module = types.ModuleType("a_plugin")
     module.Oracle = Oracle
     monkeypatch.setitem(sys.modules, "a_plugin", module)
-    point = types.SimpleNamespace(name="oracle", value="a_plugin:Oracle")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    for cached in (registry._places, registry._load):
-        cached.cache_clear()
+    info = tmp_path / "oracle_pack-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: oracle-pack\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[tdlab.methods]\noracle = a_plugin:Oracle\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins._found.cache_clear()
     try:
         assert "oracle" in [m.name for m in tdlab.methods()]
         assert tdlab.decompose(tdlab.FactoredTensor(np.eye(3)), 3, "oracle").success
     finally:
         monkeypatch.undo()
-        for cached in (registry._places, registry._load):
-            cached.cache_clear()
+        plugins._found.cache_clear()
+    assert "oracle" not in [m.name for m in tdlab.methods()]
 
 
 def test_a_method_object_serves_as_well_as_a_name():
