@@ -83,6 +83,29 @@ def r_id(dim: int, order: int = 3) -> float:
     return math.comb(dim + order - 1, order) / dim
 
 
+# q of the null law at x = r/r_id and d, measured at order 3: 1.96, 2.15, 2.28, 2.40, 2.53, 2.67 at
+# x = 0.5 and d = 10, 14, 20, 28, 40, 60; 2.18, 2.20, 2.31, 2.38 at d = 20 and x = .1, .27, .6, .7.
+NULL_AT_20, NULL_GROWTH, NULL_BEND = 2.28, 0.39, 0.33
+
+
+def null_power(dim: int, rank: int, order: int = 3) -> float:
+    """q of the share (1 - r/r_id)^q of |T|^2 that r terms leave of a Gaussian symmetric tensor.
+
+    2.28 + 0.39 ln(d/20) + 0.33 (x - 1/2), x = r/r_id: within .05 of what ``homotopy`` left at order
+    3, d = 10 to 60 (docs/hardness.md, "The null"). Other orders and dimensions are extrapolated. As
+    x -> 0 and d grows the count of local maxima of spherical spin glasses gives 8/3; at fixed x the
+    power was still growing at d = 60.
+
+    Examples
+    --------
+    >>> round(null_power(20, 38), 2), round(null_power(60, 315), 2)
+    (2.28, 2.71)
+    """
+    dim, rank = check_integer("dim", dim, 1), check_integer("rank", rank, 1)
+    filled = min(rank / r_id(dim, order), 1.0)
+    return max(NULL_AT_20 + NULL_GROWTH * math.log(dim / 20.0) + NULL_BEND * (filled - 0.5), 1.0)
+
+
 def uniqueness_class(dim: int, rank: int, order: int = 3) -> str:
     """Whether a generic tensor of this (order, dim, rank) has one decomposition of that rank.
 

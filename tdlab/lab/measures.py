@@ -271,43 +271,59 @@ def _exponents(where: Mapping[str, Any], store: Store, level: float) -> Iterator
         yield _bounded(name, value, low, high, row["status"].replace("-", " "))
 
 
-def _null_law(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
-    from tdlab.stats.null_law import fit_null_law
-
+def _null_points(
+    where: Mapping[str, Any], store: Store
+) -> dict[tuple[str, str], dict[int, list[tuple[float, float]]]]:
+    """(x, ratio) of the nulls of each problem and method, by dimension."""
     ratios = risk_ratios(store)
-    # The power grows with d: one fit of several dimensions would have too narrow an interval.
-    groups: dict[tuple[str, str, int], list[tuple[float, float]]] = {}
+    groups: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
     for cell in store.counts():
         if not cell.null or not cell.done or not selected(cell, {**where, "null": True}):
             continue
         x = cell.rank / r_id(cell.dim, cell.order)
-        key = (cell.problem.removesuffix("/null"), cell.method, cell.dim)
-        points = groups.setdefault(key, [])
+        group = groups.setdefault((cell.problem.removesuffix("/null"), cell.method), {})
+        points = group.setdefault(cell.dim, [])
         points += [(x, value) for value in ratios.get((cell.cell, cell.method), [])]
-    for (problem, method, dim), points in groups.items():
-        fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points], level)
-        name = f"{problem}, {method}, d = {dim}"
-        if fit is None:
-            yield _lacking(name, "no fit")
-        else:
-            yield Interval(name, fit.power, fit.low, fit.high)
+    return groups
+
+
+def _null_law(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
+    """The power at each dimension: it grows with d, and one fit of several would hide that."""
+    from tdlab.stats.null_law import fit_null_law
+
+    for (problem, method), group in _null_points(where, store).items():
+        for dim, points in group.items():
+            fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points], level)
+            name = f"{problem}, {method}, d = {dim}"
+            if fit is None:
+                yield _lacking(name, "no fit")
+            else:
+                yield Interval(name, fit.power, fit.low, fit.high)
 
 
 def _trivial_dims(
     where: Mapping[str, Any], share: float, store: Store, level: float
 ) -> Iterator[Interval]:
-    """By the null law: the interval is that of the power at one d, which grows with d."""
-    from tdlab.stats.null_law import dimension_that_looks_trivial
+    """By the null law, its power extrapolated in x and d: one size for each problem and method."""
+    from tdlab.stats.null_law import drifted, fit_null_law, fit_null_surface, trivial_interval
 
     # r_id is that of order 3 there.
     cubic = {cell.problem.removesuffix("/null") for cell in store.counts() if cell.order == 3}
-    for one in _null_law(where, store, level):
-        if one.where.rsplit(", ", 2)[0] not in cubic:
+    for (problem, method), group in _null_points(where, store).items():
+        if problem not in cubic:
             continue
-        if one.lack:
-            yield one
+        flat = [(x, dim, ratio) for dim, points in group.items() for x, ratio in points]
+        surface = fit_null_surface(*zip(*flat, strict=True)) if flat else None
+        if surface is not None:
+            name = f"{problem}, {method}, from d = {min(group)} to {max(group)}"
+            yield Interval(name, *trivial_interval(surface.power, share))
             continue
-        # A larger power compresses more: the dimension grows with it.
-        powers = (one.value, one.low, one.high)
-        middle, low, high = (dimension_that_looks_trivial(power, share) for power in powers)
-        yield Interval(one.where, middle, low, high)
+        # Under three dimensions the drift is that of the literature, from the largest of them.
+        dim = max(group)
+        points = group[dim]
+        fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points], level)
+        name = f"{problem}, {method}, d = {dim}"
+        if fit is None:
+            yield _lacking(name, "no fit")
+        else:
+            yield Interval(name, *trivial_interval(drifted(fit, dim), share))

@@ -2,7 +2,13 @@
 
 from tdlab.stats.binomial import interval
 from tdlab.stats.bounded_mean import mean_interval
-from tdlab.stats.null_law import NullLaw, dimension_that_looks_trivial, fit_null_law
+from tdlab.stats.null_law import (
+    NullLaw,
+    NullSurface,
+    dimension_that_looks_trivial,
+    fit_null_law,
+    fit_null_surface,
+)
 from tdlab.stats.scaling import Exponent, ExponentStatus, fit_exponent
 from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
 
@@ -10,12 +16,14 @@ __all__ = [
     "Exponent",
     "ExponentStatus",
     "NullLaw",
+    "NullSurface",
     "Threshold",
     "ThresholdStatus",
     "dimension_that_looks_trivial",
     "estimate",
     "fit_exponent",
     "fit_null_law",
+    "fit_null_surface",
     "interval",
     "mean_interval",
 ]
