@@ -94,7 +94,7 @@ class SOS:
         form = Form.of(tensor, _MAX_BYTES)
         relaxation = Relaxation(tensor.dim, 3, 4)
         target = form.target(relaxation)
-        typical = tensor.norm() / (form.unit * float(np.sqrt(rank)))
+        typical = float(np.ldexp(tensor.norm(), -form.exponent) / np.sqrt(rank))
         best, best_weights, least = np.empty((0, tensor.dim)), np.empty(0), np.inf
         nit, history = 0, []
         for tau in _TAUS:

@@ -71,6 +71,7 @@ def admm(
     start: np.ndarray,
     max_iterations: int,
     tolerance: float,
+    scale: float,
     expired: Callable[[], bool],
 ) -> tuple[Dual, float]:
     """The best H met, and the value of a pseudo-expectation (-inf if none was formed).
@@ -80,13 +81,13 @@ def admm(
     start : (N, N) array
         An H to start from; any will do.
     tolerance : float
-        Stop where the two values agree to this share of the larger.
+        Stop where the two values agree to this share of the larger, or of ``scale``.
+    scale : float
     """
     space = Moments(relaxation, target)
     mass = relaxation.mass
     top = float(np.linalg.eigvalsh(start)[-1])
-    scale = max(abs(top), float(np.linalg.norm(space.cost)) / len(start))
-    rho = scale
+    rho = max(abs(top), float(np.linalg.norm(space.cost)) / len(start))
     positive = space.uniform.copy()
     scaled = (start - top * np.eye(len(start))) / rho
     best, primal = Dual(start, top, 0), -np.inf
@@ -107,7 +108,8 @@ def admm(
         if largest < best.largest:
             best = Dual(matrix, largest, nit)
         primal = max(primal, space.feasible_value(positive))
-        if mass * best.largest - primal <= tolerance * max(abs(primal), mass * abs(best.largest)):
+        largest = max(abs(primal), mass * abs(best.largest), scale)
+        if mass * best.largest - primal <= tolerance * largest:
             break
         apart = float(np.linalg.norm(moments - positive))
         moved = float(np.linalg.norm(positive - before))

@@ -33,9 +33,12 @@ class Certificate:
         between it and ``upper_bound``, so no proof of this degree gets below it. None where the
         gap closed without one.
     gap : float
-        (upper_bound - lower_bound) / max(|upper_bound|, |lower_bound|); 0 for the zero tensor.
+        (upper_bound - lower_bound) / max(|upper_bound|, |lower_bound|, |T|_F / 100): a maximum of
+        zero, as of forms -T with T nonnegative, has no scale of its own. 0 for the zero tensor.
     status : CertificateStatus
-        "certified": the gap is at most ``tolerance``, so the maximum is known to that accuracy.
+        "certified": the gap is at most ``tolerance``, so the maximum is known to that accuracy. A
+        lower bound above zero then refutes that T is nowhere positive, an upper bound that is zero
+        to that accuracy affirms it.
         "gap": the solver ended and the bounds differ. "stopped": out of iterations or time.
     message : str
         Why it ended, and what to try next.

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.errors import InputError
 from tdlab.sos.basis import Monomials, Relaxation, add_square, monomials
 from tdlab.tensors import DenseTensor, FactoredTensor, SymmetricTensor, symmetrize
 
@@ -21,27 +20,27 @@ UNIT = float(np.finfo(np.float64).eps) / 2
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """T(x) / unit as coefficients of a homogeneous polynomial on R^dim.
+    """T(x) / 2^exponent as coefficients of a homogeneous polynomial on R^dim.
 
     Attributes
     ----------
     tensor : DenseTensor
-        The symmetrised array over ``unit``.
+        The symmetrised array over 2^exponent.
     monomials : Monomials
         Of degree k.
     coefficients : (M,) array
-    unit : float
-        A power of two near the largest entry: dividing by it is exact, and no square overflows.
+    exponent : int
+        2^exponent is near the largest entry: dividing by it is exact, and no square overflows.
     norm : float
         Frobenius norm of ``tensor``, rounded up.
     error : float
-        |T(x) / unit - sum_alpha c_alpha x^alpha| <= error for every unit x.
+        |T(x) / 2^exponent - sum_alpha c_alpha x^alpha| <= error for every unit x.
     """
 
     tensor: DenseTensor
     monomials: Monomials
     coefficients: np.ndarray
-    unit: float
+    exponent: int
     norm: float
     error: float
 
@@ -49,26 +48,20 @@ class Form:
     def of(cls, tensor: SymmetricTensor, max_bytes: int) -> Form:
         """The form of a tensor, whose array must fit into ``max_bytes``."""
         order = tensor.order
+        tensor, exponent = tensor.at_unit_scale()
         array = tensor.dense(max_bytes)
-        largest = float(np.abs(array).max())
-        if not math.isfinite(largest):
-            raise InputError("tensor: got entries that overflow, wanted finite numbers")
-        # frexp's range is wider than that of a double's powers of two at the lower end.
-        unit = 2.0 ** min(max(math.frexp(largest)[1], -1000), 1023) if largest > 0.0 else 1.0
-        # An array is symmetric to 1e-8 only; averaging over permutations leaves the form unchanged.
-        dense = symmetrize(array / unit)
+        # An array is symmetric to rounding only; averaging leaves the form unchanged.
+        dense = symmetrize(array)
         basis = monomials(tensor.dim, order)
         coefficients = dense.dense(max_bytes)[tuple(basis.lists.T)] * basis.counts
         # Errors e of the entries change the form by at most |e|_F on the sphere.
-        error = (math.factorial(order) + 3) * UNIT * float(np.linalg.norm(array / unit))
+        error = (math.factorial(order) + 3) * UNIT * float(np.linalg.norm(array))
         if isinstance(tensor, FactoredTensor):
             norms = np.linalg.norm(tensor.components, axis=1)
-            terms = float(np.abs(tensor.weights / unit) @ norms**order)
+            terms = float(np.abs(tensor.weights) @ norms**order)
             error += (tensor.rank + order + 3) * UNIT * terms
         norm = dense.norm() * (1.0 + 1e-12)
-        if not math.isfinite((norm + 2.0 * error) * unit):
-            raise InputError("tensor: got a norm that overflows, wanted a finite one: rescale it")
-        return cls(dense, basis, coefficients, unit, norm, 1.01 * error)
+        return cls(dense, basis, coefficients, exponent, norm, 1.01 * error)
 
     @property
     def order(self) -> int:
@@ -79,6 +72,16 @@ class Form:
     def dim(self) -> int:
         """d."""
         return self.tensor.dim
+
+    def in_units(self, value: float, towards: float) -> float:
+        """2^exponent times the value, never rounded away from ``towards``."""
+        with np.errstate(over="ignore", under="ignore"):
+            product = float(np.ldexp(value, self.exponent))
+        # Multiplying by a power of two is exact but outside the normal range.
+        if math.isinf(product) and product != towards:
+            return math.copysign(float(np.finfo(float).max), product)
+        subnormal = value != 0.0 and abs(product) < 1e-300
+        return math.nextafter(product, towards) if subnormal else product
 
     def target(self, relaxation: Relaxation) -> np.ndarray:
         """Coefficients of the form times a power of |x|^2, at the level that carries them."""
@@ -94,7 +97,7 @@ class Form:
         return out
 
     def lower_bound(self, point: np.ndarray) -> float:
-        """A number <= T(x / |x|) / unit, with rounding covered."""
+        """A number <= T(x / |x|) / 2^exponent, with rounding covered."""
         terms = self.coefficients * self.monomials.values(point[None])[0]
         value = math.fsum(terms)
         # k + 1 roundings a term; the sum itself is rounded once.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import time
+from functools import partial
 
 import numpy as np
 
@@ -24,8 +25,9 @@ from tdlab.sos.basis import Relaxation
 from tdlab.sos.certificate import Certificate, CertificateStatus
 from tdlab.sos.face import Dual, face
 from tdlab.sos.forms import Form
+from tdlab.sos.hosted import solve_hosted
 from tdlab.sos.maximize import maximisers
-from tdlab.sos.memory import check_memory
+from tdlab.sos.memory import check_memory, required_memory
 from tdlab.sos.reference import solve
 from tdlab.sos.rigor import upper_bound
 from tdlab.streams import Part, own_stream
@@ -33,6 +35,11 @@ from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 SOLVERS = ("auto", "face", "admm", "clarabel", "scs")
 _ITERATIONS = 2000  # of FACE and ADMM together
+# Share of |T|_F below which a maximum is no scale to measure a gap by: that of a form without
+# structure is 0.35 |T|_F at d = 10 and 0.12 |T|_F at d = 30.
+_SCALE = 0.01
+# Side of moment matrices that an interior point method solves in a second or two.
+_SMALL_SIZE = 50
 
 
 def certify(
@@ -56,8 +63,9 @@ def certify(
         Even degree 2m >= k of the sums of squares; the smallest if not given (4 for k = 3, 4).
         The next degree gives a bound at least as good, at much higher cost.
     solver : str
-        "auto": FACE, then ADMM where FACE leaves a gap. "face", "admm": one of them. "clarabel",
-        "scs": through CVXPY, at their default tolerances.
+        "auto": FACE, then ADMM where FACE leaves a gap, then, where that is slow and the matrix
+        small, Clarabel at its tightest tolerances. "face", "admm": one of them. "clarabel", "scs":
+        through CVXPY, at their default tolerances.
     maximizer : (d,) array, optional
         A vector believed to be the maximiser, refined and used in place of the search. A wrong one
         costs the certificate, never its truth.
@@ -66,7 +74,8 @@ def certify(
     max_iterations : int, optional
         2000 of FACE and ADMM together if not given; CVXPY's solvers have their own.
     max_seconds : float, optional
-        Stops the solver; the bounds hold nevertheless.
+        Stops search and solver; the bounds hold nevertheless. Clarabel then runs, beyond small
+        sizes, in a process of its own, because it looks at its clock between long steps only.
     max_memory : int
         Bytes; a relaxation that needs more with this solver is refused: see `required_memory`.
     rng : Generator, int or None
@@ -155,6 +164,7 @@ class _Run:
         self.form = Form.of(tensor, max_bytes)
         self.degree, self.solver, self.tolerance = degree, solver, tolerance
         self.max_iterations, self.max_seconds, self.rng = max_iterations, max_seconds, rng
+        self.max_bytes = max_bytes
         self.left = _ITERATIONS if max_iterations is None else max_iterations
         self.trouble, self.given = "", False
         self.nit = 0
@@ -176,8 +186,8 @@ class _Run:
         self.size = relaxation.size
         target = form.target(relaxation)
         if self.solver in ("clarabel", "scs"):
-            if self.left > 0:
-                self._reference(relaxation, target)
+            if self.left > 0 and not self._expired():
+                self._reference(relaxation, target, self.solver)
             return self._finish()
         matrix = relaxation.matrix(relaxation.moments(target))
         if self.solver in ("auto", "face"):
@@ -189,10 +199,20 @@ class _Run:
                     matrix = self._face(relaxation, target, points)
         if self.solver in ("auto", "admm") and self._open():
             self._admm(relaxation, target, matrix)
+        if self.solver == "auto" and self._worth_refining():
+            self._reference(relaxation, target, "clarabel", accurate=True)
         return self._finish()
 
+    def _worth_refining(self) -> bool:
+        """Whether ADMM was slow, as at degenerate maxima, where interior points are not."""
+        if self.size > _SMALL_SIZE or self._expired() or self.max_iterations is not None:
+            return False
+        need = required_memory(self.form.dim, self.form.order, self.degree, "clarabel")
+        closed = self._gap() <= self.tolerance or self._rounding() or self._limited()
+        return not closed and need <= self.max_bytes
+
     def _search(self, starts: np.ndarray | None) -> np.ndarray:
-        points = maximisers(self.form.tensor, self.rng, starts)
+        points = maximisers(self.form.tensor, self.rng, starts, expired=self._expired)
         value = self.form.lower_bound(points[0])
         if value > self.lower:
             self.lower, self.maximizer = value, points[0]
@@ -218,29 +238,34 @@ class _Run:
             start=start,
             max_iterations=self.left,
             tolerance=self.tolerance,
+            scale=_SCALE * self.form.norm,
             expired=self._expired,
         )
         self._propose(relaxation, target, dual, "admm")
         if math.isfinite(value):
-            self.pseudo_value = value * self.form.unit
+            self.pseudo_value = value
 
-    def _reference(self, relaxation: Relaxation, target: np.ndarray) -> None:
+    def _reference(
+        self, relaxation: Relaxation, target: np.ndarray, solver: str, *, accurate: bool = False
+    ) -> None:
         seconds = None
         if self.max_seconds is not None:
             seconds = max(self.max_seconds - (time.perf_counter() - self.started), 1e-3)
-        found = solve(
-            relaxation,
-            target,
-            self.solver,
-            max_iterations=self.max_iterations,
-            max_seconds=seconds,
+        if seconds is None or self.size <= _SMALL_SIZE or solver != "clarabel":
+            run = partial(solve, max_seconds=seconds)
+        else:
+            run = partial(solve_hosted, max_seconds=seconds)
+        found = run(
+            relaxation, target, solver, max_iterations=self.max_iterations, accurate=accurate
         )
-        if found.status != "optimal":
-            self.trouble = f"{self.solver} ended with status {found.status}."
+        late = found.status == "user_limit" and self._expired()
+        if found.status != "optimal" and not (accurate or late):
+            self.trouble = f"{solver} ended with status {found.status}."
         if found.dual is not None and found.moments is not None:
-            self._propose(relaxation, target, found.dual, self.solver)
+            self._propose(relaxation, target, found.dual, solver)
             value = Moments(relaxation, target).feasible_value(found.moments)
-            self.pseudo_value = value * self.form.unit
+            if self.pseudo_value is None or value > self.pseudo_value:
+                self.pseudo_value = value
 
     def _open(self) -> bool:
         closed = self._gap() <= self.tolerance or self._rounding()
@@ -261,7 +286,7 @@ class _Run:
         return self.max_seconds is not None and seconds >= self.max_seconds
 
     def _gap(self) -> float:
-        largest = max(abs(self.upper), abs(self.lower))
+        largest = max(abs(self.upper), abs(self.lower), _SCALE * self.form.norm)
         return (self.upper - self.lower) / largest if largest > 0.0 else 0.0
 
     def _rounding(self) -> bool:
@@ -275,15 +300,21 @@ class _Run:
         """Whether a pseudo-expectation keeps this degree from proving the lower bound."""
         if self.pseudo_value is None:
             return False
-        value = self.pseudo_value / self.form.unit - self.form.error
+        value = self.pseudo_value - self.form.error
         # A pseudo-expectation is feasible to the accuracy of an eigensolver, not exactly.
-        return value > self.lower + max(self.tolerance, 1e-7) * abs(self.lower)
+        largest = max(abs(self.lower), _SCALE * self.form.norm)
+        return value > self.lower + max(self.tolerance, 1e-7) * largest
 
     def _finish(self) -> Certificate:
-        gap = self._gap()
+        gap, form = self._gap(), self.form
+        upper = form.in_units(self.upper, math.inf)
+        lower = form.in_units(self.lower, -math.inf)
+        pseudo = None
+        if self.pseudo_value is not None:
+            pseudo = form.in_units(self.pseudo_value, math.inf)
         if gap <= self.tolerance:
             status = CertificateStatus.CERTIFIED
-            message = f"The maximum is known to a relative {gap:.1e}."
+            message = self._certified_message(gap, upper, lower)
         elif self._rounding():
             status = CertificateStatus.GAP
             message = (
@@ -293,7 +324,7 @@ class _Run:
         elif self._limited():
             status = CertificateStatus.GAP
             message = (
-                f"A pseudo-expectation reaches {self.pseudo_value:.8g}, so no bound of degree "
+                f"A pseudo-expectation reaches {pseudo:.8g}, so no bound of degree "
                 f"{self.degree} is below it: either degree {self.degree} has a gap here (try "
                 f"degree={self.degree + 2}), or the vector found is not the maximiser ("
                 + ("leave maximizer= out)." if self.given else "try another rng).")
@@ -318,23 +349,35 @@ class _Run:
                 f"not the maximiser, or sums of squares of degree {self.degree} prove no better. "
                 f"Try degree={self.degree + 2}, or another rng."
             )
-        # The unit is a power of two: only a result below the normal range can be rounded.
-        upper, lower = self.upper * self.form.unit, self.lower * self.form.unit
-        if abs(upper) < 1e-300 and self.size > 0:
-            upper, lower = math.nextafter(upper, math.inf), math.nextafter(lower, -math.inf)
         return Certificate(
             upper_bound=upper,
             lower_bound=lower,
             maximizer=self.maximizer,
-            pseudo_value=self.pseudo_value,
+            pseudo_value=pseudo,
             gap=gap,
             status=status,
             message=message,
             seconds=time.perf_counter() - self.started,
             solver=self.proposer,
             nit=self.nit,
-            order=self.form.order,
-            dim=self.form.dim,
+            order=form.order,
+            dim=form.dim,
             degree=self.degree,
             size=self.size,
         )
+
+    def _certified_message(self, gap: float, upper: float, lower: float) -> str:
+        norm = self.form.norm
+        if norm == 0.0:
+            return "The form is zero."
+        if max(abs(self.upper), abs(self.lower)) <= self.tolerance * norm:
+            return (
+                f"The maximum is zero to within {self.upper / norm:.1e} of the tensor's norm: "
+                f"T(x) <= {upper:.2g} for every unit x."
+            )
+        message = f"The maximum is known to a relative {gap:.1e}."
+        if self.form.order % 2 == 0:
+            side = "positive at the maximizer" if lower > 0.0 else "negative for every x"
+            if lower > 0.0 or upper < 0.0:
+                message += f" The form is {side}."
+        return message

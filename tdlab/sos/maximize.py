@@ -10,6 +10,8 @@ Sources    Polak and Ribiere (1969); Kolda and Mayo, SIAM J. Matrix Anal. Appl. 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from tdlab.tensors import SymmetricTensor
@@ -18,8 +20,16 @@ _ANGLES = 64
 _TIE = 1e-10
 
 
+def _never() -> bool:
+    return False
+
+
 def maximisers(
-    tensor: SymmetricTensor, rng: np.random.Generator, starts: np.ndarray | None = None
+    tensor: SymmetricTensor,
+    rng: np.random.Generator,
+    starts: np.ndarray | None = None,
+    *,
+    expired: Callable[[], bool] = _never,
 ) -> np.ndarray:
     """Unit maximisers found, best first: all within 1e-10 of the best value, without repeats.
 
@@ -27,19 +37,21 @@ def maximisers(
     ----------
     starts : (b, d) array, optional
         Climb from these alone, instead of from 40 d random points.
+    expired : function
+        Whether to climb no further.
     """
     dim = tensor.dim
     points = rng.standard_normal((max(40 * dim, 100), dim)) if starts is None else starts
     points = points / np.linalg.norm(points, axis=1)[:, None]
     # Values after few steps rank the basins well enough to drop most of the starts.
     for keep in (10 * dim, 4 * dim) if starts is None else ():
-        points = climb(tensor, points, 8)
+        points = climb(tensor, points, 8, expired)
         best = np.argsort(-tensor.evaluate(points), kind="stable")[: max(keep, 50)]
         points = points[best]
-    points = climb(tensor, points, 200)
+    points = climb(tensor, points, 200, expired)
     values = tensor.evaluate(points)
     near = values >= values.max() - 1e-4 * tensor.norm()
-    points = np.array([polish(tensor, x) for x in points[near]])
+    points = np.array([x if expired() else polish(tensor, x) for x in points[near]])
     values = tensor.evaluate(points)
     order = np.argsort(-values, kind="stable")
     points, values = points[order], values[order]
@@ -50,15 +62,20 @@ def maximisers(
     tied &= slopes <= 1e-12 * tensor.norm()
     tied[0] = True
     points = _distinct(points[tied], tensor.order)
-    if starts is None and len(points) > near.size // 2:
+    if starts is None and len(points) > near.size // 2 and not expired():
         # As many maximisers as survivors: perhaps a continuum of them. Their span is what matters.
         more = rng.standard_normal((40 * dim, dim))
-        points = np.concatenate([points, maximisers(tensor, rng, more)])
+        points = np.concatenate([points, maximisers(tensor, rng, more, expired=expired)])
         points = _distinct(points, tensor.order)
     return points
 
 
-def climb(tensor: SymmetricTensor, points: np.ndarray, steps: int) -> np.ndarray:
+def climb(
+    tensor: SymmetricTensor,
+    points: np.ndarray,
+    steps: int,
+    expired: Callable[[], bool] = _never,
+) -> np.ndarray:
     """Up to ``steps`` conjugate-gradient steps on the sphere for each row of ``points``."""
     order = tensor.order
     scale = tensor.norm() or 1.0
@@ -75,6 +92,8 @@ def climb(tensor: SymmetricTensor, points: np.ndarray, steps: int) -> np.ndarray
     gradient, direction = np.zeros_like(points), np.zeros_like(points)
     active = np.arange(len(points))
     for _ in range(steps):
+        if expired():
+            break
         x = points[active]
         a = tensor.mttkrp(x)
         g = a - np.einsum("ij,ij->i", a, x)[:, None] * x

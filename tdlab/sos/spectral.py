@@ -11,6 +11,8 @@ either. Rounding is covered. Source of the second idea: Hopkins, Shi and Steurer
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -97,7 +99,7 @@ def traceless_bound(tensor: SymmetricTensor | np.ndarray, *, max_memory: int = 2
 def _bound(form: Form, relaxation: Relaxation, matrix: np.ndarray) -> float:
     top = float(np.linalg.eigvalsh(matrix)[-1])
     bound = upper_bound(relaxation, form.target(relaxation), matrix, top)
-    return (bound + form.error) * form.unit
+    return form.in_units(bound + form.error, math.inf)
 
 
 def _flattening(

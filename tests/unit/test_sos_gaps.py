@@ -131,7 +131,7 @@ def choi_lam_cubic(scales):
         expired=lambda: False,
     )
     # lam I - H is a Gram matrix of lam |x|^4 - p for every H that represents p.
-    values, vectors = np.linalg.eigh(dual.matrix * form.unit)
+    values, vectors = np.linalg.eigh(dual.matrix * 2.0**form.exponent)
     lam = values[-1]
     kept = values < lam - 1e-8
     rows = (vectors[:, kept] * np.sqrt(lam - values[kept])).T * relaxation.weights
@@ -201,7 +201,7 @@ def test_a_pseudo_expectation_is_no_better_than_the_bound(shape, rng):
     tensor = tdlab.gaussian_tensor(shape[0], shape[1], rng=2)
     form = Form.of(tensor, 2**20)
     space = Moments(relaxation, form.target(relaxation))
-    bound = tdlab.sos.certify(tensor, rng=0).upper_bound / form.unit
+    bound = tdlab.sos.certify(tensor, rng=0).upper_bound / 2.0**form.exponent
     for _ in range(5):
         matrix = rng.standard_normal((relaxation.size,) * 2)
         assert space.feasible_value(matrix @ matrix.T / relaxation.size) <= bound

@@ -19,7 +19,7 @@ def test_the_flattest_pseudo_expectation_is_feasible_and_flat():
     rows = iid(6, 6, 0)
     tensor = tdlab.FactoredTensor(rows)
     relaxation, form = Relaxation(6, 3, 4), Form.of(tensor, 2**20)
-    tau = tensor.evaluate(rows).mean() / form.unit
+    tau = tensor.evaluate(rows).mean() / 2.0**form.exponent
     moments, nit = flattest_moments(
         relaxation, form.target(relaxation), tau, iterations=3000, expired=lambda: False
     )
