@@ -33,6 +33,7 @@ _HOMES = {
     "least_squares_tensor": "tdlab.learners.polynomial_regression",
     "match": "tdlab.metrics",
     "InputError": "tdlab.errors",
+    "InputWarning": "tdlab.errors",
     "run": "tdlab.lab",
     "merge": "tdlab.lab",
     "open_store": "tdlab.lab",
@@ -60,6 +61,7 @@ __all__ = [
     "HermiteMomentTensor",
     "HermitePolynomial",
     "InputError",
+    "InputWarning",
     "MomentAccumulator",
     "RankEstimate",
     "Status",
@@ -108,7 +110,7 @@ if TYPE_CHECKING:
     from tdlab.algorithms import Decomposition, Status, decompose, methods
     from tdlab.algorithms.rank import RankEstimate, estimate_rank
     from tdlab.algorithms.uniqueness import uniqueness
-    from tdlab.errors import InputError
+    from tdlab.errors import InputError, InputWarning
     from tdlab.lab import merge, open_store, run
     from tdlab.learners import learner, learners
     from tdlab.learners.polynomial_regression import least_squares_tensor

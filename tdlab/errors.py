@@ -20,6 +20,10 @@ class InputError(ValueError):
     """Bad input from a user; its message is one line: what, got, wanted."""
 
 
+class InputWarning(UserWarning):
+    """Input that is accepted but is not what results assume; the message says what, got, wanted."""
+
+
 def check_integer(what: str, value: Any, minimum: int) -> int:
     """Return ``value`` as an int of at least ``minimum``, or raise `InputError`.
 

@@ -19,7 +19,10 @@ from tdlab.algorithms.base import Budget, Status
 from tdlab.errors import InputError, check_array, check_real
 from tdlab.networks import HermitePolynomial, TwoLayerNetwork
 from tdlab.streams import Part, own_stream
+from tdlab.tensors.gaussian_inputs import warn_unless_gaussian
 
+# Rounding of a training risk beside the trivial predictor's.
+_SLACK = 1e-6
 # Powers of inputs and squares of labels must stay within the range of doubles.
 _LARGEST_INPUT, _LARGEST_LABEL = 1e6, 1e100
 
@@ -129,17 +132,25 @@ class Learner(ABC):
         ------
         InputError
             For wrong shapes, NaN, no data, or what `refuses` names.
+
+        Warns
+        -----
+        InputWarning
+            Where the mean or the covariance of X is not that of N(0, I), beyond chance.
         """
         X, y = check_samples(X, y)
         refusal = self.refuses(*X.shape)
         if refusal:
             raise InputError(refusal)
+        if self.needs_samples:
+            warn_unless_gaussian(X)
         limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
         _kernels.warm_up()
         budget = Budget(max_seconds=limit)
         started = time.perf_counter()
         found = self._fit(X, y, own_stream(rng, Part.LEARNING), budget)
-        return replace(found, seconds=time.perf_counter() - started)
+        found = replace(found, seconds=time.perf_counter() - started)
+        return _judged(found, X, y) if self.needs_samples else found
 
     def refuses(self, n: int, dim: int) -> str:
         """Why it cannot learn from n samples of that dimension, before it tries; "" if it can.
@@ -161,6 +172,22 @@ class Learner(ABC):
             message=message,
             **more,
         )
+
+
+def _judged(found: Fit, X: np.ndarray, y: np.ndarray) -> Fit:
+    """The fit, which has not converged to anything where the mean of y fits its samples better."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        risk = float(np.mean((found.predict(X) - y) ** 2))
+    trivial = float(np.var(y))
+    if risk <= trivial * (1.0 + _SLACK) + _SLACK * float(np.mean(y**2)):
+        return found
+    status = Status.STAGNATED if found.status is Status.CONVERGED else found.status
+    shown = f"{risk / trivial:.3g} times" if trivial > 0.0 and np.isfinite(risk) else "above"
+    message = (
+        f"On its own samples the risk is {shown} that of their mean: nothing was learned. "
+        f"{found.message}"
+    )
+    return replace(found, status=status, message=message)
 
 
 def check_samples(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -26,6 +26,7 @@ from tdlab.learners.base import Fit, Learner
 from tdlab.networks import HermitePolynomial
 from tdlab.networks.hermite import HermiteBasis, hermite_basis, hermite_kernels
 from tdlab.tensors import DenseTensor
+from tdlab.tensors.gaussian_inputs import warn_unless_gaussian
 
 _lstsq: Any = linalg.lstsq
 _MAX_SIDE = 20_000
@@ -168,6 +169,7 @@ def least_squares_tensor(X: np.ndarray, y: np.ndarray, order: int = 3) -> DenseT
     from tdlab.learners.base import check_samples
 
     X, y = check_samples(X, y)
+    warn_unless_gaussian(X)
     order = check_integer("order", order, 2)
     coefficients, _ = regress(X, y, order, 0.0)
     entries = hermite_basis(X.shape[1], order).tensor_entries(coefficients, order)

@@ -24,6 +24,7 @@ from tdlab.errors import InputError, check_array, check_integer
 from tdlab.tensors.arrays import array_home, lifted, torch_array
 from tdlab.tensors.base import SymmetricTensor
 from tdlab.tensors.dense import DenseTensor
+from tdlab.tensors.gaussian_inputs import warn_unless_gaussian
 from tdlab.tensors.hermite_contract import apply_samples, contract_samples
 from tdlab.tensors.hermite_pairs import HermiteKernel
 from tdlab.tensors.lower_degrees import fit_residuals
@@ -63,6 +64,12 @@ class HermiteMomentTensor(SymmetricTensor):
         For an order outside 2 to 5, shapes that do not fit, no samples, NaN or infinite entries,
         or too few samples for ``residualise``.
 
+    Warns
+    -----
+    InputWarning
+        Where the mean or the covariance of X is not that of N(0, I), beyond chance: the moments of
+        other inputs are not Hermite moments.
+
     Notes
     -----
     The estimate is unbiased for x ~ N(0, I) and any y with finite variance. For y = sum_i a_i
@@ -94,6 +101,7 @@ class HermiteMomentTensor(SymmetricTensor):
     ) -> None:
         order = check_order(order)
         X, y = check_samples(X, y)
+        warn_unless_gaussian(X)
         self._max_bytes = check_integer("max_bytes", max_bytes, 0)
         if residualise is not None:
             degree = check_integer("residualise", residualise, 0)

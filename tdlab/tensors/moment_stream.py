@@ -18,6 +18,7 @@ import numpy as np
 
 from tdlab.errors import InputError, check_integer
 from tdlab.tensors.dense import DenseTensor
+from tdlab.tensors.gaussian_inputs import GaussianCheck
 from tdlab.tensors.hermite_pairs import HermiteKernel
 from tdlab.tensors.power_sums import PowerSum, hermite_combination, hermite_sums
 from tdlab.tensors.samples import check_order, check_samples, chunk_slices
@@ -73,10 +74,12 @@ class MomentAccumulator:
                 )
             self._sums = hermite_sums(dim, self.order)
             self._kernel = HermiteKernel(dim, self.order)
+            self._inputs = GaussianCheck(dim)
         elif dim != self._sums[0].dim:
             raise InputError(f"X: got {dim} columns, wanted {self._sums[0].dim} as before")
         for part in chunk_slices(0, len(y), dim):
             samples = np.asarray(X[part], dtype=np.float64)
+            self._inputs.add(samples)
             for one in self._sums:
                 one.add(samples, y[part, None])
             self._squares += float(y[part] ** 2 @ own_squares(self._kernel, samples))
@@ -84,9 +87,13 @@ class MomentAccumulator:
         return self
 
     def tensor(self) -> DenseTensor:
-        """The estimate from everything added so far."""
+        """The estimate from everything added so far.
+
+        An `InputWarning` says where the inputs are not standard Gaussian.
+        """
         if self.n == 0:
             raise InputError("chunks: got no samples, wanted at least one chunk (X, y)")
+        self._inputs.warn("chunks")
         sums = [one.arrays() for one in self._sums]
         total = hermite_combination(sums, np.eye(self._sums[0].dim))[0]
         return DenseTensor._trusted(total / (self.n * math.factorial(self.order)))
