@@ -340,6 +340,7 @@ def test_the_exact_risk_of_kernel_ridge_survives_a_singular_kernel():
     assert net.risk(fit.predictor) == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::tdlab.InputWarning")  # inputs that are all zero
 @pytest.mark.parametrize("kernel", ["polynomial", "cubic-ntk", "relu-ntk"])
 def test_kernel_ridge_at_the_origin(kernel):
     X, y = tdlab.sample_network(3, 4, rng=0).sample(20, rng=1)

@@ -192,6 +192,7 @@ def test_torch_computes_the_same(rng, order):
         np.testing.assert_allclose(found.numpy(), tensor.mttkrp(factors), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.filterwarnings("ignore::tdlab.InputWarning")  # integers are not Gaussian
 @pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
 def test_memory_maps_of_any_real_type_give_the_same_tensor(rng, tmp_path, kind):
     X = rng.integers(-3, 4, (300, 5)).astype(kind)
