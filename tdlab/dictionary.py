@@ -1,10 +1,13 @@
 """Sparsely used orthogonal dictionaries from the fourth cumulant of the samples.
 
-Solves     Y = A Z with A (n, n) orthogonal and sparse coefficients Z of zero mean, up to signs and
-           order
+Solves     Y = A Z with A (n, n) orthogonal and coefficients Z that are sparse, or independent with
+           fourth cumulants of any signs (independent component analysis), up to signs and order
+Method     ``schramm-steurer`` where the cumulants agree in sign; where they do not, or atoms are
+           missing, joint diagonalisation of the cumulant's eigenmatrices (JADE)
 Guarantee  that of ``schramm-steurer`` where E z_i^2 z_j^2 is small beside E z_i^4
 Cost       n^4 N / 2 flops for the cumulant, O(n^5) for its decomposition, n^2 N a polish step
-Sources    Schramm and Steurer (2017), arXiv 1706.08672
+Sources    Schramm and Steurer (2017), arXiv 1706.08672; Cardoso and Souloumiac, IEE Proc. F 140
+           (1993)
 
 For independent z, E y^{(x)4} = sum_i k_i a_i^{(x)4} + (three pairings of S (x) S), S = E y y^T,
 with k the fourth cumulant: p (1 - 3p) for values +-1 at density p, 3 p (1 - p) for Gaussian ones.
@@ -20,7 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import betaincinv
+from scipy.stats import chi2
 
+from tdlab.algorithms._joint import joint_diagonaliser
 from tdlab.algorithms.base import Budget, Status
 from tdlab.algorithms.schramm_steurer import SchrammSteurer
 from tdlab.errors import InputError, check_array, check_choice, check_integer, check_real
@@ -36,6 +41,9 @@ _CHANCE = 1e-3
 # halves reach .81 at n = 5 and .61 at n = 10; at N = 20 000 all that was found right reached .98.
 _CONFIRMED = 0.95
 _POLISH_STEPS = 30
+# Chance at which a mean of zero passes for another; share of the squares of the cumulants that
+# have the rarer sign from which signs are mixed; standard deviations of an atom's own cumulant.
+_CHANCE_OF_A_MEAN, _MIXED, _OWN = 1e-6, 0.02, 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +84,18 @@ def learn_dictionary(
 ) -> Dictionary:
     """Learn an orthogonal dictionary from samples that use few of its atoms each.
 
+    Independent coefficients need not be sparse: those with negative fourth cumulants (uniform, +-1)
+    may stand beside those with positive ones (Laplace, sparse). Of samples with a general mixing
+    matrix take whitened ones: their dictionary is orthogonal.
+
     Parameters
     ----------
     samples : (n, N) array
-        One sample a column, Y = A Z; columns independent of each other.
+        One sample a column, Y = A Z; columns independent of each other. A mean that is more than
+        chance is taken off, and the message says so.
     polish : bool
-        Refine by alternating thresholds and polar factors where that makes A^T Y sparser.
+        Refine by alternating thresholds and polar factors where that makes A^T Y sparser, and the
+        cumulants have one sign.
     rng : Generator, int or None
 
     Returns
@@ -110,6 +124,7 @@ def learn_dictionary(
         raise InputError("samples: got zeros only, wanted samples that use atoms")
     # First by the largest entry: squares of tiny or huge samples leave the doubles.
     samples = samples / largest
+    samples, shift = _centred(samples)
     samples = samples / math.sqrt(float(np.mean(samples**2)))
     parts = (samples[:, ::2], samples[:, 1::2])
     halves = [_cumulant(part) for part in parts]
@@ -138,6 +153,11 @@ def learn_dictionary(
                     f" But the halves of the samples lead to others (cosine {stability:.2f}): the "
                     "samples are too few, or do not come from an orthogonal dictionary."
                 )
+    if shift > 0.0:
+        message += (
+            f" The samples had a mean of {shift:.2g} of their root mean square, which was taken "
+            "off first."
+        )
     return Dictionary(
         atoms=atoms,
         success=status is Status.CONVERGED,
@@ -195,6 +215,26 @@ def sparse_coefficients(
     return support * generator.standard_normal((dim, count))
 
 
+def _centred(samples: np.ndarray) -> tuple[np.ndarray, float]:
+    """Samples without their mean, where that is more than chance, and its share of their size.
+
+    For zero mean N m^T S^-1 m is about chi-square with n degrees of freedom, S the covariance.
+    """
+    dim, count = samples.shape
+    mean = samples.mean(axis=1)
+    size = math.sqrt(float(np.mean(samples**2)))
+    rest = samples - mean[:, None]
+    if np.abs(rest).max() <= 1e-12 * size:
+        return samples, 0.0  # Equal samples: nothing would be left.
+    spread = np.linalg.pinv(rest @ rest.T / count, rcond=1e-10, hermitian=True)
+    # What the covariance does not span has no variance: any mean there is more than chance.
+    outside = float(np.linalg.norm(mean - rest @ (rest.T @ (spread @ mean)) / count))
+    score = count * float(mean @ spread @ mean)
+    if outside <= 1e-9 * size and chi2.sf(score, dim) >= _CHANCE_OF_A_MEAN:
+        return samples, 0.0
+    return rest, float(np.linalg.norm(mean)) / (size * math.sqrt(dim))
+
+
 def _cumulant(samples: np.ndarray) -> np.ndarray:
     """The (n^2, n^2) matrix of E y^{(x)4} less the three pairings of S (x) S, S = E y y^T."""
     dim, count = samples.shape
@@ -242,16 +282,29 @@ def _atoms(
     """Atoms (n, n), or (n, 0) where some are missing; their median cumulant; what happened."""
     dim = len(samples)
     # The signal has n eigenvalues k_i; the scale that makes them 1, with their sign.
-    values = np.linalg.eigvalsh(cumulant)
-    size = float(np.median(values[np.argsort(-np.abs(values))[:dim]]))
-    if abs(size) < 1e-12:
-        return np.empty((dim, 0)), 0.0, "The fourth cumulants of the atoms have no common sign."
-    method = SchrammSteurer(rounds=30, contractions=2)
-    found = method.run(Flattening4(cumulant / size), dim, rng=rng, budget=Budget())
-    if len(found.components) < dim:
-        return np.empty((dim, 0)), size, found.message
-    atoms = found.components.T
-    return _polish(samples, atoms) if polish else atoms, size, f"Found {dim} atoms."
+    values, vectors = np.linalg.eigh(cumulant)
+    top = np.argsort(-np.abs(values))[:dim]
+    size = float(np.median(values[top]))
+    squares = values[top] ** 2
+    minority = min(squares[values[top] > 0].sum(), squares[values[top] < 0].sum())
+    reason = "The fourth cumulants of the atoms have no common sign."
+    if minority <= _MIXED * squares.sum() and abs(size) >= 1e-12:
+        method = SchrammSteurer(rounds=30, contractions=2)
+        found = method.run(Flattening4(cumulant / size), dim, rng=rng, budget=Budget())
+        if len(found.components) == dim:
+            atoms = found.components.T
+            return _polish(samples, atoms) if polish else atoms, size, f"Found {dim} atoms."
+        reason = found.message
+    # T(., ., E_m) = l_m E_m for its eigenmatrices, all of them A D A^T whatever the signs.
+    matrices = (vectors[:, top] * values[top]).T.reshape(dim, dim, dim)
+    atoms = joint_diagonaliser((matrices + matrices.transpose(0, 2, 1)) / 2)
+    pairs = np.einsum("ia,ja->aij", atoms, atoms).reshape(dim, -1)
+    own = np.einsum("ai,ij,aj->a", pairs, cumulant, pairs)
+    # The fourth cumulant of N Gaussian numbers has standard deviation sqrt(24 / N).
+    if np.abs(own).min() <= _OWN * math.sqrt(24.0 / samples.shape[1]):
+        return np.empty((dim, 0)), size, reason
+    signs = f"{(own > 0).sum()} with positive and {(own < 0).sum()} with negative cumulants"
+    return atoms, float(np.median(own)), f"Found {dim} atoms, {signs}."
 
 
 def _worst_cosine(atoms: np.ndarray, other: np.ndarray) -> float:

@@ -137,3 +137,58 @@ def test_finds_at_least_what_the_peer_finds():
     theirs = tdlab.match(peer.fit(samples.T).components_, atoms.T, order=4).recovered
     ours = tdlab.match(learn_dictionary(samples, rng=0).atoms.T, atoms.T, order=4).recovered
     assert ours == 1.0 >= theirs
+
+
+def independent_sources(rng, count):
+    """Rows of unit variance, cumulants -2, -1.2, 3, 6 and -1.5."""
+    return np.stack(
+        [
+            np.sign(rng.standard_normal(count)),
+            rng.uniform(-1.0, 1.0, count) * 3**0.5,
+            rng.laplace(size=count) / 2**0.5,
+            rng.exponential(size=count) - 1.0,
+            np.sin(np.arange(count) * 0.37) * 2**0.5,
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_cumulants_of_both_signs_and_samples_off_centre(seed, shift):
+    rng = np.random.default_rng(seed)
+    atoms = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    samples = atoms @ independent_sources(rng, 20_000) + shift * rng.standard_normal((5, 1))
+    found = learn_dictionary(samples, rng=seed)
+    assert found.success, found.message
+    assert tdlab.match(found.atoms.T, atoms.T, order=4).worst > 0.99
+    assert ("had a mean of" in found.message) == (shift > 0.0)
+    assert "2 with positive and 3 with negative" in found.message
+
+
+def test_whitened_mixtures_give_the_mixing_matrix():
+    rng = np.random.default_rng(2)
+    sources = independent_sources(rng, 20_000)
+    mixing = rng.standard_normal((5, 5))
+    samples = mixing @ sources
+    values, vectors = np.linalg.eigh(np.cov(samples))
+    found = learn_dictionary((vectors / values**0.5).T @ samples, rng=0)
+    assert found.success
+    columns = (vectors * values**0.5) @ found.atoms
+    assert tdlab.match(columns.T, mixing.T, order=4).worst > 0.99
+
+
+def test_a_shift_does_not_change_a_sparse_dictionary():
+    rng = np.random.default_rng(0)
+    atoms = np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    samples = atoms @ sparse_coefficients(8, 8000, 0.2, rng=1) + 0.5
+    found = learn_dictionary(samples, rng=2)
+    assert found.success and tdlab.match(found.atoms.T, atoms.T, order=4).recovered == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_several_gaussian_sources_are_no_success(seed):
+    rng = np.random.default_rng(seed)
+    atoms = np.linalg.qr(rng.standard_normal((5, 5)))[0]
+    sources = independent_sources(rng, 20_000)
+    sources[[0, 3]] = rng.standard_normal((2, 20_000))
+    assert not learn_dictionary(atoms @ sources, rng=seed).success
