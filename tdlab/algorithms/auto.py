@@ -19,12 +19,15 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms._noise import under_noise
+from tdlab.algorithms._noise import refit
+from tdlab.algorithms._small import fits_in
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status
 from tdlab.algorithms.eigen import Eigen
+from tdlab.algorithms.hankel import Hankel
 from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
+from tdlab.algorithms.settle import complex_terms, search, settle
 from tdlab.algorithms.spm import SPM
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
@@ -33,6 +36,8 @@ from tdlab.tensors import SymmetricTensor
 # Beyond it Koszul-Young's joint kernel, (d^2/2)^2 doubles and O(d^6) flops, costs more than it is
 # worth, and quick paths succeed to higher ranks.
 _LARGE = 80
+# Dimension up to which pencils of order 3 cost no more than a quick start.
+_PENCILS = 20
 # Steps of the first slow attempt.
 _FIRST_TURN = 2000
 
@@ -48,8 +53,8 @@ class Auto:
     """
 
     name: ClassVar[str] = "auto"
-    orders: ClassVar[tuple[int, ...]] = (2, 3, 4, 5, 6)
-    version: ClassVar[int] = 4
+    orders: ClassVar[tuple[int, ...]] = tuple(range(2, 17))
+    version: ClassVar[int] = 5
     guarantee: ClassVar[str] = "that of koszul-young to about 1.75 dim"
     cost: ClassVar[str] = "that of the methods it runs"
     source: ClassVar[str] = "this library"
@@ -71,11 +76,17 @@ class Auto:
     def _ladder(self, dim: int, rank: int, order: int) -> list[Method]:
         if order == 2:
             return [Eigen()]
+        if order > 6:
+            return [Hankel()]
         ladder: list[Method] = [Jennrich()]
+        if order > 3 or dim <= _PENCILS:
+            # Linear algebra, in milliseconds: it also tells terms that are complex or coincide.
+            ladder.append(Hankel())
         if order % 2 == 0:
             # Within its range it is as fast as a quick start, and stands any coefficients.
             ladder.append(SPM())
-        if rank <= 3.3 * dim or dim >= _LARGE or order > 3:
+        quick = rank <= 3.3 * dim or dim >= _LARGE or order > 3
+        if quick:
             # Three paths of up to 40 stages: what succeeds at once succeeds here.
             ladder.append(Homotopy(steps=min(250, self.steps)))
             # Collinear components and widely unequal coefficients, up to about 1.75 dim.
@@ -86,9 +97,7 @@ class Auto:
         # bound those of a failed fit agree anyway), so every penalty gets its turns, each twice as
         # long as the last: at most six times the cost of the best one alone. Where quick paths
         # could have succeeded and did not, coefficients differ, and nuclear goes first.
-        penalties = (
-            ("nuclear", "equal", "ridge") if len(ladder) > 2 else ("equal", "ridge", "nuclear")
-        )
+        penalties = ("nuclear", "equal", "ridge") if quick else ("equal", "ridge", "nuclear")
         left, turn = self.steps, min(_FIRST_TURN, -(-self.steps // 3))
         while left > 0:
             for penalty in penalties:
@@ -104,21 +113,57 @@ class Auto:
         rng = own_stream(rng, Part.METHOD)
         tried: list[Decomposition] = []
         story: list[str] = []
-        for method in self._ladder(tensor.dim, rank, tensor.order):
-            limit = method.limit(tensor.dim, tensor.order)
-            if limit is not None and rank > limit:
-                continue
-            result = method.run(tensor, rank, rng=rng, budget=budget)
-            if result.residual > budget.exact and tensor.order > 2:
-                result = under_noise(method, tensor, result, rng, budget, tried)
+
+        def take(result: Decomposition, label: str) -> bool:
+            """Whether the answer is there."""
             tried.append(result)
-            story.append(f"{_label(method)} (residual {result.residual:.1e})")
-            if tried[-1].success or budget.expired:
+            story.append(f"{label} (residual {result.residual:.1e})")
+            return result.success or _answers(result) or budget.expired
+
+        ladder = [
+            method
+            for method in self._ladder(tensor.dim, rank, tensor.order)
+            if (limit := method.limit(tensor.dim, tensor.order)) is None or rank <= limit
+        ]
+        quick = _quick(ladder, tensor.dim, rank, tensor.order)
+        repeats = estimate = budget.estimate and tensor.order > 2
+        for place, method in enumerate(ladder):
+            result = method.run(tensor, rank, rng=rng, budget=budget)
+            if budget.noise:
+                result = refit(method, tensor, result, budget)
+            if result.success or place < quick or budget.expired:
+                if take(result, _label(method)):
+                    break
+                continue
+            if place == quick and estimate:
+                if take(result, _label(method)):
+                    break
+                found = search(self, tensor, rank, rng, budget, tried)
+                if found is not None:
+                    repeats = False
+                    if take(found, "short descents from many starts"):
+                        break
+                    continue
+                del tried[-1], story[-1]
+            elif place == quick and tensor.order > 2:
+                found = complex_terms(self, tensor, rank, rng, budget)
+                if found is not None:
+                    take(found, "complex descents")
+                    break
+            if repeats:
+                result = settle(method, tensor, result, rng, budget, tried)
+            if take(result, _label(method)):
                 break
         # Under noise an earlier fit that nothing confirmed may be closer by a hair.
-        best = min(tried, key=lambda result: (not result.success, result.residual))
+        best = min(tried, key=lambda r: (not r.success, not _answers(r), r.residual))
         status, message = best.status, best.message
-        if budget.expired and not best.success:
+        if status is Status.DEGENERATE:
+            # What pencils say of a limit of sums is more than what a descent shows of it.
+            message = " ".join(
+                dict.fromkeys(t.message for t in tried if t.status is status and t is not best)
+            )
+            message = f"{best.message} {message}".strip()
+        if budget.expired and not (best.success or _answers(best)):
             status, message = Status.TIME_LIMIT, "Stopped by max_seconds."
         elif status is Status.STAGNATED and tensor.order > 2:
             message = "No method fitted before its budget ended: raise `steps`, or lower the rank."
@@ -130,6 +175,25 @@ class Auto:
             nit=sum(t.nit for t in tried),
             seconds=budget.seconds,
         )
+
+
+def _answers(result: Decomposition) -> bool:
+    """Whether a fit that is no success ends the search: runs agree on it, or no fit is real."""
+    if result.status in (Status.APPROXIMATION, Status.COMPLEX):
+        return True
+    return result.status is Status.DEGENERATE and result.agreement > 1
+
+
+def _quick(ladder: list[Method], dim: int, rank: int, order: int) -> int:
+    """Place of the last method to run before short descents are tried: the first where the problem
+    is too large for these, or has independent components, which Jennrich's algorithm would find."""
+    if not fits_in(dim, rank, order):
+        return 0
+    names = [method.name for method in ladder]
+    for name in ("hankel",) if rank <= dim else ("koszul-young", "homotopy", "hankel"):
+        if name in names:
+            return names.index(name)
+    return 0
 
 
 def _label(method: Method) -> str:

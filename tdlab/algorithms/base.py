@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from tdlab.algorithms._jacobian import regular, undetermined
 from tdlab.algorithms._noise import null_bar
 from tdlab.tensors import FactoredTensor, SymmetricTensor
-from tdlab.theory import uniqueness_class
+from tdlab.theory import TWO_DECOMPOSITIONS, uniqueness_class
 
 if TYPE_CHECKING:
     from tensorly.cp_tensor import CPTensor
@@ -25,6 +26,10 @@ EXACT_FIT = 1e-7
 _ROUNDED = 1e-5
 # Coarsest rounding of data that an exact fit is judged by.
 _FINE = 1e-4
+# Singular values of unit rows below this share of the largest are no dimension of their own.
+_FLAT = 1e-6
+# Parameters r d up to which an exact fit is asked whether its terms can move.
+_JACOBIAN = 600
 
 
 class Status(StrEnum):
@@ -62,8 +67,9 @@ class Decomposition:
         The fit is exact to rounding, or reaches the noise level where that beats a tensor without
         structure. It says nothing about other decompositions: see ``unique``.
     unique : str
-        "generic", "no" or "unknown": whether a generic tensor of this (order, dim, rank) has only
-        this decomposition.
+        "generic", "no" or "unknown": whether a generic tensor of this order and rank, in as many
+        dimensions as the components span, has only this decomposition. "no" also where fewer terms
+        suffice, or where these can move while their sum stays.
     status : Status
     message : str
         Why it ended, and what to try next.
@@ -271,13 +277,27 @@ def finish(
     cancels = _cancelling(rows, weights, tensor.norm())
     # A fit that approaches by ever larger terms has no limit: noise does not excuse that.
     beats = residual < null_bar(dim, rank, order)
+    if exact:
+        # Terms smaller than what the residual resolves may point anywhere.
+        seen = np.abs(weights) > residual * tensor.norm()
+        rows, weights = rows[seen], weights[seen]
     success = exact or (reaches and beats and not cancels)
-    unique = uniqueness_class(dim, rank, order) if success else "unknown"
+    loose = 0
+    if success and not exact:
+        loose = undetermined(rows, weights, order, residual * tensor.norm())
+        success = loose == 0
+    unique, why = _uniqueness(rows, weights, order, rank) if success else ("unknown", "")
     if success:
         status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
-        message = _success_message(status, residual, order, dim, rank)
+        message = f"Fits the tensor to a relative residual of {residual:.1e}.{why}"
         if not exact:
             message += f" That is what noise of {budget.level:.2g} of the tensor's norm leaves."
+    elif loose:
+        status = Status.BELOW_NOISE
+        message = (
+            f"The residual {residual:.2g} reaches the noise level, but that noise leaves the "
+            f"directions of {loose} of {len(rows)} components undetermined. Lower the rank."
+        )
     elif reaches and not beats:
         status = Status.BELOW_NOISE
         message = (
@@ -347,11 +367,41 @@ def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:
     return len(weights) > 1 and float(np.abs(weights).max()) > 3.0 * norm
 
 
-def _success_message(status: Status, residual: float, order: int, dim: int, rank: int) -> str:
-    fit = f"Fits the tensor to a relative residual of {residual:.1e}."
-    if status is Status.FIT_NOT_UNIQUE:
-        fit += (
-            f" A generic tensor of order {order}, dimension {dim} and rank {rank} has other "
-            "decompositions that fit as well, so these components need not be the planted ones."
+def _uniqueness(rows: np.ndarray, weights: np.ndarray, order: int, rank: int) -> tuple[str, str]:
+    """Whether others than this exact fit, or fit under noise, are to be expected; and why, in a
+    sentence.
+
+    What counts is the dimension of the span: terms in a subspace are a tensor of that subspace.
+    """
+    count, dim = rows.shape
+    values = np.linalg.svd(rows, compute_uv=False)
+    span = int((values > _FLAT * values[0]).sum())
+    if count < rank:
+        return "no", (
+            f" {count} terms suffice for it, so that decompositions into {rank} are not unique."
         )
-    return fit
+    if count <= 1 or (order > 2 and span == count):
+        return "generic", ""
+    where = f"A generic tensor of order {order}, dimension {span} and rank {count}"
+    inside = "" if span == dim else f" The terms span {span} of {dim} dimensions."
+    if (order, span, count) in TWO_DECOMPOSITIONS:
+        return "no", (
+            f"{inside} {where} has exactly two decompositions over the complex numbers; whether "
+            "the other one is real, this one does not tell."
+        )
+    if uniqueness_class(span, count, order) == "no":
+        return "no", (
+            f"{inside} {where} has other decompositions that fit as well, so these components "
+            "need not be the planted ones."
+        )
+    if count * dim <= _JACOBIAN and not _regular(rows, weights, order):
+        return "no", (
+            f"{inside} These terms can move while their sum stays: there are too many of them, or "
+            "they are in special position."
+        )
+    return "generic", inside
+
+
+def _regular(rows: np.ndarray, weights: np.ndarray, order: int) -> bool:
+    signs = np.where(weights < 0.0, -1.0, 1.0)
+    return regular(rows * (np.abs(weights) ** (1.0 / order))[:, None], signs, order)

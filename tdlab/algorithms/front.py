@@ -10,9 +10,10 @@ import numpy as np
 from scipy.sparse.linalg import ArpackError
 
 from tdlab import _kernels
-from tdlab.algorithms._noise import residual_under, settle
+from tdlab.algorithms._noise import residual_under
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, exact_fit, finish
 from tdlab.algorithms.registry import get_method
+from tdlab.algorithms.settle import settle
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor

@@ -20,6 +20,9 @@ from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
+# Relative size of what an exact tensor leaves by rounding.
+_EXACT = 1e-11
+
 
 @dataclass(frozen=True)
 class Jennrich:
@@ -67,6 +70,12 @@ class Jennrich:
                 rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
                 fitted = fit_weights(tensor, rows)
                 rows, weights, _ = polish(tensor, rows, fitted, budget)
+            status, message = Status.STAGNATED, _INEXACT
+            if rows is None:
+                pairs = _complex_pairs(tensor, basis, rng)
+                status, message = Status.BREAKDOWN, _COMPLEX
+                if pairs:
+                    status, message = Status.COMPLEX, _told(pairs, rank)
             results.append(
                 finish(
                     self,
@@ -75,14 +84,16 @@ class Jennrich:
                     budget,
                     components=rows,
                     weights=weights,
-                    status=Status.BREAKDOWN if rows is None else Status.STAGNATED,
-                    message=_COMPLEX if rows is None else _INEXACT,
+                    status=status,
+                    message=message,
                     nit=draw + 1,
                     history=tuple(result.residual for result in results),
                 )
             )
-            if results[-1].success or budget.expired:
+            if results[-1].success or status is Status.COMPLEX or budget.expired:
                 break
+        if results[-1].status is Status.COMPLEX:
+            return results[-1]
         return min(results, key=lambda result: result.residual)
 
 
@@ -95,6 +106,42 @@ _INEXACT = (
     "The contractions diagonalise, but the components do not fit the tensor: it is not a sum of "
     "that many independent terms, or these are too ill conditioned. Try method='auto'."
 )
+
+
+def _told(pairs: int, rank: int) -> str:
+    beside = f" and {rank - 2 * pairs} real ones" if rank > 2 * pairs else ""
+    return (
+        "Exact over the complex numbers only: all contractions are diagonal in one basis, of "
+        f"{pairs} pairs of complex conjugate terms{beside}. No other {rank} terms fit, so that "
+        "over the real numbers the rank is larger: try a larger one."
+    )
+
+
+def _complex_pairs(tensor: SymmetricTensor, basis: np.ndarray, rng: np.random.Generator) -> int:
+    """Pairs of conjugate terms of an exact tensor on the basis's span; 0 where it is none.
+
+    The eigenvectors of one pencil diagonalise every other contraction exactly where the tensor is
+    a sum of that many terms, real or complex; independent terms are the only ones (Kruskal 1977).
+    """
+    whole = [_contraction(tensor, rng) for _ in range(3)]
+    first, second, third = (basis.T @ one @ basis for one in whole)
+    outside = whole[2] - basis @ third @ basis.T
+    if np.linalg.norm(outside) > _EXACT * np.linalg.norm(whole[2]):
+        return 0
+    try:
+        ratios, vectors = np.linalg.eig(np.linalg.solve(second.T, first.T).T)
+        inverse = np.linalg.inv(vectors)
+    except np.linalg.LinAlgError:
+        return 0
+    diagonal = inverse @ third @ inverse.T
+    off = diagonal - np.diag(np.diag(diagonal))
+    # Rounding of a pencil grows with the condition of its eigenvectors.
+    if np.linalg.norm(off) > _EXACT * np.linalg.cond(vectors) ** 2 * np.linalg.norm(diagonal):
+        return 0
+    if np.linalg.cond(vectors) > 1e4:
+        # Eigenvalues that coincide: a limit of sums, not one.
+        return 0
+    return int((np.abs(np.imag(ratios)) > 1e-6 * np.abs(ratios)).sum()) // 2
 
 
 def _dominant_subspace(tensor: SymmetricTensor, rank: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,77 @@
+"""The normal matrix J^H J of W -> sum_i s_i w_i^{(x)k}, and what it says of a fit.
+
+Cost       O(r^2 d^2) to form, (r d)^3 for its eigenvalues
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+
+# Eigenvalues of J^H J carry an error of 1e-16 of the largest; below this share they may be zero.
+_SINGULAR = 1e-11
+# Parameters r d up to which noise is followed through the inverse.
+_LARGEST = 600
+# Mean squared angle of a component, in radians, from which on its direction is anyone's guess:
+# twice it, about its 95% quantile, is (pi/2)^2.
+_LOOSE = 0.5 * (math.pi / 2) ** 2
+
+
+def normal_matrix(rows: np.ndarray, signs: np.ndarray, order: int) -> np.ndarray:
+    """J^H J (r d, r d) of the rows: J has the columns k s_i Sym(w_i^{k-1} (x) e_a)."""
+    rank, dim = rows.shape
+    gram = rows.conj() @ rows.T
+    coupling = np.outer(signs, signs)
+    low = order * coupling * gram ** (order - 2)
+    # Entry (i a, j b): k s_i s_j [G_ij^{k-1} delta_ab + (k-1) G_ij^{k-2} (w_j)_a (w_i^*)_b].
+    left = ((order - 1) * low)[:, :, None] * rows[None, :, :]
+    blocks = left.transpose(0, 2, 1)[:, :, :, None] * rows.conj()[:, None, None, :]
+    high = low * gram
+    for a in range(dim):
+        blocks[:, a, :, a] += high
+    return blocks.reshape(rank * dim, rank * dim)
+
+
+def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
+    """Whether the terms cannot move while their sum stays: the Jacobian has full rank."""
+    normal = normal_matrix(rows, signs, order)
+    scale = np.sqrt(np.maximum(np.real(np.diagonal(normal)), 1e-300))
+    values = np.linalg.eigvalsh(normal / np.outer(scale, scale))
+    return bool(values[0] > _SINGULAR * values[-1])
+
+
+def undetermined(rows: np.ndarray, weights: np.ndarray, order: int, residual: float) -> int:
+    """Number of components whose direction noise leaves open.
+
+    Least squares has Cov(W) = s^2 (J^T J)^{-1}, s^2 = residual^2 / (N - r d): to first order the
+    mean squared angle of a component is the trace of its block across the component, over |w|^2.
+    Large problems take the inverse of each block alone, which is less.
+
+    Parameters
+    ----------
+    rows : (r, d) unit rows
+    weights : (r,) array
+    residual : float
+        |T - T_hat|.
+    """
+    rank, dim = rows.shape
+    left = math.comb(dim + order - 1, order) - rank * dim
+    if dim == 1 or left <= 0:
+        return 0
+    sizes = np.abs(weights) ** (1.0 / order)
+    if rank * dim > _LARGEST:
+        # J^T J has k |w|^{2(k-1)} across the component.
+        angles = residual**2 / left * (dim - 1) / (order * weights**2)
+        return int((angles > _LOOSE).sum())
+    normal = normal_matrix(rows * sizes[:, None], np.where(weights < 0.0, -1.0, 1.0), order)
+    scale = np.sqrt(np.diagonal(normal))
+    try:
+        root = cholesky(normal / np.outer(scale, scale), lower=True)
+    except LinAlgError:
+        return rank
+    half = solve_triangular(root, np.diag(1.0 / scale), lower=True).T.reshape(rank, dim, -1)
+    across = half - rows[:, :, None] * np.einsum("ia,iab->ib", rows, half)[:, None, :]
+    angles = residual**2 / left * np.einsum("iab,iab->i", across, across) / sizes**2
+    return int((angles > _LOOSE).sum())
