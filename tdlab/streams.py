@@ -47,6 +47,7 @@ class Part(StrEnum):
     CANDIDATES = "candidates"
     RANK = "rank"
     JUDGEMENT = "judgement"
+    CONFIDENCE = "confidence"
     LEARNING = "learning"
     CERTIFICATE = "certificate"
     DICTIONARY = "dictionary"

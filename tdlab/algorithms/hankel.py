@@ -34,6 +34,7 @@ from tdlab.algorithms._polish import polish
 from tdlab.algorithms._terms import Terms, terms_at
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
+from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 
 # Loudest noise that is looked through where nobody stated it.
@@ -101,6 +102,7 @@ class Hankel:
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
+        rng = own_stream(rng, Part.METHOD)
         degree = tensor.order - tensor.order // 2
         matrix = catalecticant(tensor, degree)
         left, values, _ = np.linalg.svd(matrix, full_matrices=False)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tdlab.errors import InputError, check_integer, check_real
+from tdlab.streams import Part, own_stream
 from tdlab.theory import uniqueness_class
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _found_again(
     known = {record.name for record in methods()}
     method = result.method if result.method in known else "auto"
     found = np.zeros(len(result.components), dtype=bool)
-    for start in np.random.default_rng(rng).spawn(_RUNS):
+    for start in own_stream(rng, Part.CONFIDENCE).spawn(_RUNS):
         again = decompose(tensor, result.rank, method, rng=start, noise=result.noise or None)
         if (again.order, again.components.shape[1:]) != (
             result.order,
