@@ -11,6 +11,9 @@ import click
 if TYPE_CHECKING:
     import numpy as np
 
+    from tdlab.algorithms import Decomposition
+    from tdlab.algorithms.rank import RankEstimate
+
 
 @click.command("decompose", short_help="Decompose a symmetric tensor from a file.")
 @click.argument("file", type=click.Path(path_type=Path))
@@ -43,10 +46,12 @@ def command(
 ) -> None:
     """Decompose the symmetric array in FILE (.npy, .npz, .mat, .pt or .csv).
 
-    Every run is shown with its residual and the share of the best run's components that it finds
-    (cosine .99); below, the residual of a Gaussian tensor of equal norm and rank after a search of
-    its own (homotopy, 400 steps). A fit that is no better than that has found nothing. The exit
-    status is 2 where no method takes the tensor.
+    Without --rank a table of fits of growing rank comes first, with progress on standard error, and
+    the rank that it tells; where it tells none, the best approximations at ranks that most runs
+    agree on. Then every run of the decomposition is shown with its residual, its seconds and the
+    share of the best run's components that it finds (cosine .99); below, the residual of a Gaussian
+    tensor of equal norm and rank after a search of its own (homotopy, 400 steps). A fit that is no
+    better than that has found nothing. The exit status is 2 where no method takes the tensor.
     """
     from tdlab import estimate_rank
     from tdlab.algorithms import Status, decompose, methods
@@ -66,11 +71,23 @@ def command(
     if rank is not None and rank > entries:
         raise InputError(f"rank: got {rank}, wanted at most the {entries} distinct entries")
     if rank is None:
-        told = estimate_rank(tensor, noise=noise, rng=seed, max_seconds=max_seconds)
+        told = estimate_rank(
+            tensor,
+            noise=noise,
+            rng=seed,
+            max_seconds=max_seconds,
+            progress=lambda sentence: click.echo(sentence, err=True),
+        )
+        if not told.rows:
+            raise InputError(f"max-seconds: got {max_seconds:g}, wanted more. {told.message}")
+        _show_table(told)
         if told.rank is None:
-            raise InputError(f"rank: got none, wanted --rank. {told.message}")
+            best = _show_approximations(told)
+            if output is not None:
+                _save(output, best)
+                click.echo(f"components and weights of rank {best.rank}: {output}")
+            return
         rank = told.rank
-        click.echo(f"rank {rank}, estimated: {told.message}")
     names = [method]
     if method == "all":
         names = [
@@ -116,10 +133,63 @@ def command(
     )
     cut = " (stopped by --max-seconds)" if null.status is Status.TIME_LIMIT else ""
     click.echo(f"Gaussian tensor of equal norm and rank: residual {null.residual:.2e}{cut}")
-    click.echo(f"best: {best.method}, unique: {best.unique}. {best.message}")
+    _say(f"best: {best.method}, unique: {best.unique}. {best.message}")
     if output is not None:
         _save(output, best)
         click.echo(f"components and weights: {output}")
+
+
+def _show_table(told: RankEstimate) -> None:
+    """The table of ranks, what its columns are, and what it tells."""
+    from tdlab.cli.tables import text_table
+
+    def share(value: float | None) -> str:
+        return "" if value is None else f"{value:.0%}"
+
+    def number(value: float | None) -> str:
+        return "" if value is None else f"{value:.3g}"
+
+    rows = [
+        [
+            row.rank, f"{row.residual:.2e}", share(row.agreement), number(row.null),
+            number(row.gain), number(row.largest),
+        ]
+        for row in told.rows
+    ]  # fmt: skip
+    click.echo(text_table(["rank", "residual", "agreement", "null", "gain", "largest term"], rows))
+    _say(
+        "agreement: share of independent runs that end in the best fit. null: residual of a "
+        "Gaussian tensor of equal norm. gain: what one term more takes of the remainder, over the "
+        "most that it takes of noise. largest term: over the tensor's norm; far above 1, terms "
+        "cancel."
+    )
+    if told.rank is None:
+        _say(f"no rank told: {told.message}")
+    else:
+        _say(f"rank {told.rank}, estimated ({told.evidence}): {told.message}")
+
+
+def _show_approximations(told: RankEstimate) -> Decomposition:
+    """Best approximations that most runs find and whose terms do not cancel; the last of them."""
+    from tdlab.cli.tables import text_table
+
+    agreed = [row.rank for row in told.rows if row.agreement > 0.5 and row.largest <= 3.0]
+    shown = agreed[-3:] or [told.rows[0].rank]
+    rows = []
+    for rank in shown:
+        fit = told.fits[rank]
+        largest = sorted(fit.weights.tolist(), key=abs, reverse=True)
+        words = " ".join(f"{weight:.3g}" for weight in largest[:8])
+        rows.append([rank, f"{fit.residual:.2e}", words + " ..." * (len(largest) > 8)])
+    click.echo("best approximations, at the last ranks that most runs agree on without cancelling:")
+    click.echo(text_table(["rank", "residual", "coefficients, the largest first"], rows))
+    return told.fits[shown[-1]]
+
+
+def _say(sentences: str) -> None:
+    import textwrap
+
+    click.echo(textwrap.fill(sentences, 100, break_long_words=False, break_on_hyphens=False))
 
 
 def _save(output: Path, best: Any) -> None:

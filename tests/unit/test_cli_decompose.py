@@ -91,6 +91,17 @@ def test_noise_is_told_from_structure(folder):
     assert shown.returncode == 0 and "converged" not in shown.stdout
 
 
+def test_where_no_rank_is_told_the_table_and_approximations_are_shown(folder, tmp_path):
+    output = tmp_path / "best.npz"
+    shown = tdlab("decompose", folder / "null.npy", "--output", output, "--max-seconds", 5)
+    assert shown.returncode == 0, shown.stderr
+    for words in ("rank  residual  agreement", "no rank told", "best approximations"):
+        assert words in shown.stdout
+    assert "rank 1: residual" in shown.stderr
+    assert max(len(line) for line in shown.stdout.splitlines()[1:]) <= 100
+    assert np.load(output)["components"].shape[1] == 6
+
+
 def test_the_same_seed_shows_the_same(folder, tmp_path):
     saved = []
     for turn in range(2):
@@ -152,7 +163,6 @@ BAD = {
     "no such name": ["one.npz", "--name", "U"],
     "rank 0": ["T.npy", "--rank", "0"],
     "no such method": ["T.npy", "--rank", "2", "--method", "none"],
-    "no rank to be told": ["null.npy"],
     "output in no folder": ["T.npy", "--rank", "2", "--output", "none/out.npz"],
     "output is a folder": ["T.npy", "--rank", "10", "--output", "."],
     "noise": ["T.npy", "--rank", "2", "--noise", "-1"],

@@ -20,29 +20,20 @@ def noisy(tensor, level, seed):
 
 
 @pytest.mark.parametrize(
-    ("dim", "rank", "evidence"),
-    [
-        (6, 1, "flattening"),
-        (8, 7, "flattening"),
-        (8, 8, "koszul-young"),
-        (8, 12, "koszul-young"),
-        (11, 16, "koszul-young"),
-        (20, 30, "koszul-young"),
-        (30, 45, "koszul-young"),
-        (12, 21, "residuals"),
-        (10, 18, "residuals"),
-    ],
+    ("dim", "rank"),
+    [(6, 1), (8, 7), (8, 8), (8, 12), (11, 16), (20, 30), (30, 45), (12, 21), (10, 18)],
 )
-def test_exact_tensors(dim, rank, evidence):
-    for seed in range(2):
-        found = tdlab.estimate_rank(planted(dim, rank, seed), rng=seed)
-        assert (found.rank, found.noise, found.evidence) == (rank, 0.0, evidence)
+def test_exact_tensors(dim, rank):
+    found = tdlab.estimate_rank(planted(dim, rank, 0), rng=0)
+    assert (found.rank, found.noise, found.evidence) == (rank, 0.0, "exact")
+    # The fit is there, and it is the planted one.
+    assert tdlab.match(found.fits[rank].components, planted(dim, rank, 0).components).worst > 0.999
 
 
 @pytest.mark.parametrize(("dim", "rank"), [(10, 1), (10, 7), (15, 10), (20, 14), (12, 16)])
 def test_noisy_tensors(dim, rank):
     found = tdlab.estimate_rank(noisy(planted(dim, rank, 1), 0.05, 1), rng=0)
-    assert found.rank == rank and found.evidence == "residuals"
+    assert found.rank == rank and found.evidence == "noise"
     assert found.noise == pytest.approx(0.05, rel=0.2)
 
 
@@ -53,9 +44,8 @@ def test_even_orders():
 
 @pytest.mark.parametrize("dim", [6, 9])
 def test_noise_has_no_rank(dim):
-    for seed in range(2):
-        found = tdlab.estimate_rank(tdlab.gaussian_tensor(dim, rng=seed), rng=0)
-        assert found.rank is None and found.evidence == "" and "State the rank" in found.message
+    found = tdlab.estimate_rank(tdlab.gaussian_tensor(dim, rng=1), rng=0, max_seconds=5)
+    assert found.rank is None and found.evidence == "" and "State the rank" in found.message
 
 
 def test_decompose_takes_the_rank_it_is_told():
@@ -104,16 +94,17 @@ def test_ninety_five_percent_with_noise(dim):
     assert np.mean(right) >= 0.95
 
 
-@pytest.mark.parametrize(
-    ("inside", "rank", "evidence"),
-    [(5, 7, "koszul-young"), (8, 13, "residuals"), (6, 8, "koszul-young")],
-)
-def test_components_in_a_subspace(inside, rank, evidence):
+@pytest.mark.parametrize(("inside", "rank"), [(5, 6), (8, 13), (6, 8)])
+def test_components_in_a_subspace(inside, rank):
     # The flattening shows the dimension that they span, which is not their number.
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((11, inside)))[0]
     tensor = planted(inside, rank, 0).rotate(basis)
     found = tdlab.estimate_rank(tensor, rng=0)
-    assert (found.rank, found.evidence) == (rank, evidence)
+    assert (found.rank, found.evidence) == (rank, "exact")
+    assert f"{inside} of 11 dimensions" in found.message
+    # Components are given where the tensor lives, and not in coordinates of the subspace.
+    fit = found.fits[rank].tensor()
+    assert np.linalg.norm(fit.dense() - tensor.dense()) < 1e-6 * tensor.norm()
 
 
 def test_a_border_rank_is_not_a_rank():
@@ -121,18 +112,18 @@ def test_a_border_rank_is_not_a_rank():
     entries = np.zeros((3, 3, 3))
     entries[0, 0, 1] = entries[0, 1, 0] = entries[1, 0, 0] = 1.0
     found = tdlab.estimate_rank(entries, rng=0)
-    assert found.rank is None and "State the rank" in found.message
+    assert found.rank == 3 and "border rank" in found.message
 
 
 def test_what_no_search_solves_is_no_noise():
     # Exact tensors near the counting bound: told right or not at all.
-    told = [tdlab.estimate_rank(planted(8, 14, seed), rng=seed).rank for seed in range(4)]
-    assert set(told) <= {14, None} and 14 in told
+    told = [tdlab.estimate_rank(planted(8, 14, seed), rng=seed).rank for seed in range(3)]
+    assert set(told) == {14}
 
 
 @pytest.mark.parametrize("dim", [20, 25])
 def test_large_noise_has_no_rank(dim):
-    found = tdlab.estimate_rank(tdlab.gaussian_tensor(dim, rng=dim), rng=0)
+    found = tdlab.estimate_rank(tdlab.gaussian_tensor(dim, rng=dim), rng=0, max_seconds=5)
     assert found.rank is None
 
 
@@ -157,4 +148,4 @@ def test_even_orders_are_told_by_the_symmetric_flattening(order, dim, rank, rng)
     rows /= np.linalg.norm(rows, axis=1)[:, None]
     signs = np.where(np.arange(rank) % 3 == 0, -1.0, 1.0)
     told = tdlab.estimate_rank(tdlab.FactoredTensor(rows, signs, order), rng=0)
-    assert told.rank == rank and told.evidence == "flattening" and told.noise == 0.0
+    assert told.rank == rank and told.evidence == "exact" and told.noise == 0.0
