@@ -11,8 +11,8 @@ import click
 if TYPE_CHECKING:
     import numpy as np
 
+    from tdlab import RankEstimate
     from tdlab.algorithms import Decomposition
-    from tdlab.algorithms.rank import RankEstimate
 
 
 @click.command("decompose", short_help="Decompose a symmetric tensor from a file.")
