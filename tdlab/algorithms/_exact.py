@@ -213,7 +213,12 @@ class _Batch:
         normal = adjoint @ jacobian
         diagonal = np.arange(normal.shape[1])
         normal[:, diagonal, diagonal] += self.damping[:, None]
-        step = -np.linalg.solve(normal, gradient[..., None])[..., 0]
+        try:
+            step = -np.linalg.solve(normal, gradient[..., None])[..., 0]
+        except np.linalg.LinAlgError:
+            # Terms that coincide, at a damping that rounding swallows.
+            normal[:, diagonal, diagonal] += 1e-8
+            step = -np.linalg.solve(normal, gradient[..., None])[..., 0]
         shape = (*self.weights.shape, -1)
         rows = self.rows + step.reshape(shape)[..., 1:]
         lengths = np.linalg.norm(rows, axis=-1)

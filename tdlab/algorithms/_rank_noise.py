@@ -45,6 +45,8 @@ _LOUDEST, _FREE = 0.3, 100
 _FIRST_ROWS = 6
 # Share of the three to five independent runs that must end in one fit: two of them.
 _AGREE = 0.34
+# Gain of the last term, where 1 is the most that it would take of noise.
+_CLEAR_GAIN = 2.0
 
 
 def tell_noisy(
@@ -68,7 +70,8 @@ def tell_noisy(
             row = table.add(rank)
             if row is None or level == 0.0:
                 break
-            if _complete(tensor, table.best[rank], level) and row.agreement > _AGREE:
+            agreed = row.agreement > _AGREE and _stands(table, rank)
+            if agreed and _complete(tensor, table.best[rank], level):
                 return _noise_told(table.best[rank])
         return Told(None, 0.0, "", "", final=False)
     # A few rows first, so that the table is there whatever the strides take.
@@ -90,7 +93,7 @@ def tell_noisy(
     if level == 0.0:
         return Told(None, 0.0, "", "", final=False)
     row = table.add(rank, best)
-    if row is None or row.agreement <= _AGREE:
+    if row is None or row.agreement <= _AGREE or not _stands(table, rank):
         return Told(None, 0.0, "", "", final=False)
     return _noise_told(table.best[rank])
 
@@ -124,6 +127,18 @@ def within(table: Table, level: float, largest: int) -> Told:
     if residual >= null_bar(dim, high, order):
         message += " So many terms fit a tensor without structure nearly as well."
     return Told(high, level, "stated noise", message)
+
+
+def _stands(table: Table, rank: int) -> bool:
+    """Whether the last term takes clearly more than noise gives one.
+
+    In noise that is not isotropic the gain falls from a little above 1 to a little below at some
+    rank or other, which says nothing of that rank.
+    """
+    if rank == 1:
+        return True
+    before = table.add(rank - 1)
+    return before is not None and before.gain is not None and before.gain >= _CLEAR_GAIN
 
 
 def _noise_told(fit: Decomposition) -> Told:

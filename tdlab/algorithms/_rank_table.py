@@ -1,7 +1,7 @@
 """Fits of growing rank side by side: what each leaves, who else finds it, and what noise allows.
 
 Solves     the rows of `tdlab.estimate_rank`'s table: residual, agreement, null, gain
-Method     in small spaces three runs of four starts each on the distinct entries; else two greedy
+Method     in small spaces three runs of eight starts each on the distinct entries; else two greedy
            paths, which add the largest value of the remainder and refit all, a short annealing and
            damped Gauss-Newton from a random start; the same on a Gaussian tensor of equal norm
 Cost       four searches a rank and two for the null
@@ -29,7 +29,7 @@ from tdlab.tensors.residual import deflate
 # Runs agree where their residuals differ by less than a hundredth and their components have
 # cosines of .99; exact ones at ranks where the fit is unique.
 _ALIKE, _SAME = 1.01, 0.99
-_RUNS, _STARTS_EACH = 3, 4
+_RUNS, _STARTS_EACH = 3, 8
 _PATH_STARTS, _LEAP = 8, 4
 # Steps over which the loss must fall by a thousandth.
 _FLAT = 5

@@ -185,7 +185,9 @@ class _Estimate:
         last = telling(tensor.dim, tensor.order)
         largest = last if self.largest is None else min(self.largest, last)
         table = Table(tensor, self.rng.spawn(1)[0], self.clock, self.tell)
-        told = self._tell(tensor, table, largest)
+        told = Told(None, 0.0, "", "", final=False)
+        if not self.clock.expired:
+            told = self._tell(tensor, table, largest)
         about = told.rank or told.about
         if told.fit is not None:
             table.add(told.fit.rank, told.fit)

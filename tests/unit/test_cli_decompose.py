@@ -98,7 +98,8 @@ def test_where_no_rank_is_told_the_table_and_approximations_are_shown(folder, tm
     for words in ("rank  residual  agreement", "no rank told", "best approximations"):
         assert words in shown.stdout
     assert "rank 1: residual" in shown.stderr
-    assert max(len(line) for line in shown.stdout.splitlines()[1:]) <= 100
+    lines = [line for line in shown.stdout.splitlines() if str(tmp_path) not in line]
+    assert max(len(line) for line in lines[1:]) <= 100
     assert np.load(output)["components"].shape[1] == 6
 
 
