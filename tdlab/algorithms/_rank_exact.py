@@ -84,9 +84,12 @@ class _Search:
             if rank > tensor.dim:
                 return None
         # The methods of a large space, which know components that nearly coincide.
-        result = self._by_methods(rank, Auto(steps=_STEPS))
-        exact = result.residual <= EXACT_FIT and not cancelling(result, tensor)
-        return result if exact else None
+        return self.exact(self.by_methods(rank, Auto(steps=_STEPS)))
+
+    def exact(self, result: Decomposition) -> Decomposition | None:
+        """The result, where it is exact and its terms do not grow without limit."""
+        fits = result.residual <= EXACT_FIT and not cancelling(result, self.tensor)
+        return result if fits else None
 
     def complex(self, rank: int) -> bool:
         """Whether an exact complex fit that has a limit was found."""
@@ -96,7 +99,7 @@ class _Search:
             starts = _MANY_STARTS if small else _STARTS
             found = exact_fit(tensor, rank, self.rng, self.clock, complex_terms=True, starts=starts)
             return found is not None and not _is_real(found)
-        return self._by_methods(rank, Auto(steps=1)).status is Status.COMPLEX
+        return self.by_methods(rank, Auto(steps=1)).status is Status.COMPLEX
 
     def close(self, rank: int) -> bool:
         """Whether fits come close with terms that cancel."""
@@ -107,7 +110,8 @@ class _Search:
         best = min(ends, key=lambda end: end.residual)
         return best.residual < _CLOSE and np.abs(best.weights).max() > tensor.norm()
 
-    def _by_methods(self, rank: int, method: Auto) -> Decomposition:
+    def by_methods(self, rank: int, method: Auto) -> Decomposition:
+        """An attempt of the ladder of `auto`."""
         return decompose(
             self.tensor, rank, method, rng=self.rng, noise=0.0, max_seconds=self.clock.left
         )
@@ -162,9 +166,12 @@ def generic_rank(dim: int, order: int) -> int:
 def _shown(search: _Search, shown: Bound) -> Told:
     """Where a flattening has room for more terms than it shows."""
     tensor, rank = search.tensor, shown.rank
-    # A few starts first: complex terms are found as fast as real ones, and end the search.
-    fit = search.real(rank, _FEW_STARTS)
-    over_complex = fit is None and search.complex(rank)
+    # Algebraic methods see complex terms at once; then a few starts over either field, as complex
+    # terms are found as fast as real ones, and end the search.
+    quick = search.by_methods(rank, Auto(steps=1))
+    over_complex = quick.status is Status.COMPLEX
+    fit = None if over_complex else search.exact(quick) or search.real(rank, _FEW_STARTS)
+    over_complex = over_complex or (fit is None and search.complex(rank))
     if fit is None and not over_complex:
         fit = search.real(rank)
     if fit is not None:
