@@ -48,9 +48,11 @@ def decompose(
     noise : float, optional
         |noise|_F / |tensor|_F; 0 asks for an exact fit. A least-squares fit of r terms leaves
         noise sqrt(1 - r d / N) of it, N = C(d+k-1, k): a fit to that level counts as success
-        where it beats a tensor without structure. None estimates it: where no fit is exact, one
-        stands whose remainder looks like noise and whose components a second run finds again.
-        Only ``"auto"`` looks for that before its budget ends.
+        where it beats a tensor without structure. None does not know it: where no fit is exact,
+        independent runs are compared. Status ``complex``: exact over the complex numbers only.
+        Success under noise: runs agree, what is left passes for noise that is alike in all
+        directions, and every component is determined. ``approximation``: runs agree on a fit that
+        is neither. Only ``"auto"`` looks for that before its budget ends.
     max_seconds : float, optional
         Stops the method (status ``time-limit``); compilation does not count. Results are
         reproducible only where the method ends by itself.
