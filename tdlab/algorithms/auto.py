@@ -1,13 +1,13 @@
 """The default: methods from the cheapest that may work to the strongest, each answer verified.
 
 Solves     any tensor of order 2 to 16 that one of its methods solves; above 6 by pencils only
-Method     ``eigen`` at order 2; ``jennrich`` for rank <= dim; ``hankel``, at order 3 to dim 20; at
-           even orders ``spm``; to rank 3.3 dim (at order 3) a few quick starts of ``homotopy``, ``koszul-young`` (to about
-           1.75 dim) and ``homotopy`` with the penalty that stands unequal coefficients; then slow
-           ``homotopy``, turn by turn for equal coefficients and for any. An answer is taken when
-           it fits; a method that cannot take the order or the rank is passed over. Where nobody
-           stated the noise, short descents from many starts, or repeated runs, tell after the quick
-           methods whether a fit that is not exact may stand (`settle`)
+Method     ``eigen`` at order 2; ``jennrich`` for rank <= dim; ``hankel``, at order 3 to dim 20;
+           at even orders ``spm``; to rank 3.3 dim (at order 3) a few quick starts of ``homotopy``,
+           ``koszul-young`` (to about 1.75 dim) and ``homotopy`` with the penalty that stands
+           unequal coefficients; then slow ``homotopy``, turn by turn for equal coefficients and for
+           any. An answer is taken when it fits; a method that cannot take the order or the rank is
+           passed over. Where nobody stated the noise, short descents from many starts, or repeated
+           runs, tell after the quick methods whether a fit that is not exact may stand (`settle`)
 Guarantee  that of ``koszul-young`` within its range; none beyond
 Cost       that of the method that fits, and the failed attempts before it: milliseconds for the
            first, less than the last one's budget for all
