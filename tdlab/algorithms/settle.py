@@ -226,7 +226,16 @@ def search(
         if optima.agreement >= _TWO and _noise_like(tensor, optima.best, known, budget):
             break
     told = _verdict(method, tensor, optima, known, budget, final=True)
-    return told if whitened is None or told.success else whitened
+    if whitened is None:
+        return told
+    # Noise that is alike in all directions moves both fits by little: where they differ, it is not.
+    return told if told.success and _alike(told, whitened) else whitened
+
+
+def _alike(one: Decomposition, other: Decomposition) -> bool:
+    from tdlab.metrics import match
+
+    return match(one.components, other.components, one.order, 0.99).recovered == 1.0
 
 
 def _balanced(
