@@ -158,7 +158,17 @@ def settle(
         again = refit(method, tensor, again, goal)
         if again.residual <= budget.exact:
             return again
-        optima.add(again)
+        # That goal was this function's own, and says nothing of the noise.
+        optima.add(
+            dataclasses.replace(
+                again,
+                success=False,
+                unique="unknown",
+                noise=0.0,
+                status=result.status,
+                message=result.message,
+            )
+        )
     return _verdict(method, tensor, optima, known, budget, final=hopeless)
 
 
