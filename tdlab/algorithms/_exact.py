@@ -207,6 +207,11 @@ class _Batch:
 
     def step(self) -> None:
         """One damped step of each start, taken where it lowers the loss."""
+        # A start that leaves the doubles has no smaller loss, and stays where it was.
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._step()
+
+    def _step(self) -> None:
         jacobian = _jacobian(self.weights, self.powers, self.slopes)
         adjoint = jacobian.conj().swapaxes(1, 2)
         gradient = (adjoint @ self.rest[..., None])[..., 0]

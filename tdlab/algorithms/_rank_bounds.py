@@ -58,7 +58,7 @@ def span(tensor: SymmetricTensor, rng: np.random.Generator) -> tuple[SymmetricTe
     # as resolve the row space.
     draws = [tensor.contract(*rng.standard_normal((order - 2, dim))) for _ in range(dim + 2)]
     left, values, _ = np.linalg.svd(np.hstack(draws), full_matrices=False)
-    shown = gap(values)
+    shown = gap(values, tensor.rounding)
     if shown is None or shown == dim:
         return tensor, np.eye(dim)
     basis = np.ascontiguousarray(left[:, :shown].T)
@@ -74,7 +74,7 @@ def bound(tensor: SymmetricTensor, rng: np.random.Generator, clock: Budget) -> B
     if math.comb(dim + (order + 1) // 2 - 1, (order + 1) // 2) > _LARGEST or clock.expired:
         return best
     shown, full = (
-        gap(np.linalg.svd(symmetric_flattening(t), compute_uv=False))
+        gap(np.linalg.svd(symmetric_flattening(t), compute_uv=False), tensor.rounding)
         for t in (tensor, gaussian_tensor(dim, order, rng=rng))
     )
     if shown is None or full is None:
@@ -112,7 +112,7 @@ def _koszul_young(
             break
         projection = np.linalg.qr(rng.standard_normal((dim, height)))[0].T
         shown, full = (
-            gap(np.linalg.svd(koszul_flattening(t, projection), compute_uv=False))
+            gap(np.linalg.svd(koszul_flattening(t, projection), compute_uv=False), tensor.rounding)
             for t in (tensor, control)
         )
         if shown is None or full is None:
@@ -127,13 +127,15 @@ def _koszul_young(
     return best
 
 
-def gap(values: np.ndarray) -> int | None:
+def gap(values: np.ndarray, rounding: float = 0.0) -> int | None:
     """Number of singular values before the rest vanish; all of them where none does.
 
     None where values fall off without a gap: noise, or a tensor that is nearly of lower rank.
+    ``rounding`` is that of the data, where it is coarser than that of doubles.
     """
     values = np.maximum(values / values[0], 1e-16)
-    small = int((values > _ROUNDING).sum())
+    zero, ratio = (_ROUNDING, _GAP) if rounding == 0.0 else (10.0 * rounding, 30.0)
+    small = int((values > zero).sum())
     if small == len(values):
-        return small if values[-1] > _ROUNDING * _GAP else None
-    return small if values[small - 1] > _GAP * values[small] else None
+        return small if values[-1] > zero * ratio else None
+    return small if values[small - 1] > ratio * values[small] else None

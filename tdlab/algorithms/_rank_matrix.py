@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from tdlab.algorithms._noise import noise_gain
-from tdlab.algorithms._rank_bounds import gap
 from tdlab.algorithms._rank_exact import Told
-from tdlab.algorithms._rank_table import RankRow, standing_out
+from tdlab.algorithms._rank_table import RankRow
+from tdlab.algorithms.eigen import told_rank
 from tdlab.tensors import SymmetricTensor, gaussian_tensor
 
 
@@ -34,22 +34,9 @@ def tell_matrix(
             fall = 1.0 - (left[rank + 1] / left[rank]) ** 2
             gain = fall * free / noise_gain(dim - rank, 2)
         rows[rank] = RankRow(rank, left[rank], 1.0, left_of_null[rank], gain, values[0])
-    shown = gap(values)
-    if level:
-        rank = int(np.argmax(np.array(left) <= level))
-        message = f"{rank} terms leave a residual of {left[rank]:.2g}, within the stated noise of "
-        return Told(rank, level, "stated noise", f"{message}{level:.2g}, and no fewer do."), rows
-    if shown is not None and (shown < dim or level == 0.0):
-        return Told(shown, 0.0, "exact", f"{shown} eigenvalues are not zero."), rows
-    out = standing_out(rows)
-    if out is None:
-        message = (
-            f"All {dim} eigenvalues are not zero, and they fall off without a gap: no rank stands "
-            "out. State the rank, or the noise level."
-        )
-        return Told(None, 0.0, "", message), rows
-    rank, factor, after = out
-    return Told(rank, left[rank], "drop", drop_sentence(rank, factor, after)), rows
+    rank, noise, message = told_rank(tensor, level)
+    evidence = "stated noise" if level else "noise" if noise else "exact"
+    return Told(rank, noise, evidence, message), rows
 
 
 def drop_sentence(rank: int, factor: float, after: float) -> str:

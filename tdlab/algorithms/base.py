@@ -283,7 +283,7 @@ def finish(
         rows, weights = rows[seen], weights[seen]
     success = exact or (reaches and beats and not cancels)
     loose = 0
-    if success and not exact:
+    if success and not exact and order > 2:
         loose = undetermined(rows, weights, order, residual * tensor.norm())
         success = loose == 0
     unique, why = _uniqueness(rows, weights, order, rank) if success else ("unknown", "")

@@ -135,7 +135,12 @@ def settle(
     earlier : sequence of Decomposition
         Found independently.
     """
-    if not budget.estimate or result.success or result.status is Status.COMPLEX:
+    if (
+        not budget.estimate
+        or result.success
+        or result.status is Status.COMPLEX
+        or tensor.order == 2
+    ):
         return result
     result = refit(method, tensor, result, budget)
     if result.success or len(result.components) == 0 or budget.expired:
