@@ -153,7 +153,7 @@ class Auto:
                     take(found, "complex descents")
                     break
             if repeats:
-                result = settle(method, tensor, result, rng, budget, tried)
+                result = settle(method, tensor, result, rng, budget, tried, polished=True)
             if take(result, _label(method)):
                 break
         # Under noise an earlier fit that nothing confirmed may be closer by a hair.

@@ -386,8 +386,8 @@ def _uniqueness(rows: np.ndarray, weights: np.ndarray, order: int, rank: int) ->
     inside = "" if span == dim else f" The terms span {span} of {dim} dimensions."
     if (order, span, count) in TWO_DECOMPOSITIONS:
         return "no", (
-            f"{inside} {where} has exactly two decompositions over the complex numbers; whether "
-            "the other one is real, this one does not tell."
+            f"{inside} {where} has other decompositions: exactly two over the complex numbers, and "
+            "whether the other one is real, this one does not tell."
         )
     if uniqueness_class(span, count, order) == "no":
         return "no", (

@@ -123,17 +123,21 @@ def settle(
     rng: np.random.Generator,
     budget: Budget,
     earlier: Sequence[Decomposition] = (),
+    *,
+    polished: bool = False,
 ) -> Decomposition:
     """The result of a method, not an exact fit, as what repeated runs of it show it to be.
 
     Parameters
     ----------
     method : Method
-        Run again, up to four times; its fits are followed by joint least squares.
+        Run again, up to four times.
     result : Decomposition
         Of ``method``.
     earlier : sequence of Decomposition
         Found independently.
+    polished : bool
+        Whether joint least squares follows each run: what a method finds is its own otherwise.
     """
     if (
         not budget.estimate
@@ -142,7 +146,8 @@ def settle(
         or tensor.order == 2
     ):
         return result
-    result = refit(method, tensor, result, budget)
+    if polished:
+        result = refit(method, tensor, result, budget)
     if result.success or len(result.components) == 0 or budget.expired:
         return result
     known = _known(tensor, result.rank, rng, budget)
@@ -160,7 +165,8 @@ def settle(
         # Another run may stop where it fits as well as the best one.
         goal = dataclasses.replace(budget, noise=1.002 * optima.best.residual, estimate=False)
         again = method.run(tensor, result.rank, rng=rng.spawn(1)[0], budget=goal)
-        again = refit(method, tensor, again, goal)
+        if polished:
+            again = refit(method, tensor, again, goal)
         if again.residual <= budget.exact:
             return again
         # That goal was this function's own, and says nothing of the noise.

@@ -92,7 +92,9 @@ def test_small_dimensions_and_too_large_a_rank(dim):
         assert tdlab.match(exact.components, np.eye(dim)[:kept], order=4).recovered == 1.0
         # With components missing either the fit is exact or nothing is claimed.
         result = tdlab.decompose(tensor, dim, "schramm-steurer", rng=1)
-        assert result.success == (result.status is Status.CONVERGED)
+        # Fewer terms than asked for suffice, so that others fit as well.
+        fits = (Status.CONVERGED, Status.FIT_NOT_UNIQUE)
+        assert result.success == (result.status in fits)
         assert not result.success or result.residual <= 1e-7
 
 
