@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.linalg import LinAlgError, cholesky, solve_triangular
 
 # Eigenvalues of J^H J carry an error of 1e-16 of the largest; below this share they may be zero.
 _SINGULAR = 1e-11
@@ -56,6 +55,9 @@ def undetermined(rows: np.ndarray, weights: np.ndarray, order: int, residual: fl
     residual : float
         |T - T_hat|.
     """
+    # Loaded here, because every command imports this file, and few fit anything.
+    from scipy.linalg import solve_triangular
+
     rank, dim = rows.shape
     left = math.comb(dim + order - 1, order) - rank * dim
     if dim == 1 or left <= 0:
@@ -68,8 +70,8 @@ def undetermined(rows: np.ndarray, weights: np.ndarray, order: int, residual: fl
     normal = normal_matrix(rows * sizes[:, None], np.where(weights < 0.0, -1.0, 1.0), order)
     scale = np.sqrt(np.diagonal(normal))
     try:
-        root = cholesky(normal / np.outer(scale, scale), lower=True)
-    except LinAlgError:
+        root = np.linalg.cholesky(normal / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
         return rank
     half = solve_triangular(root, np.diag(1.0 / scale), lower=True).T.reshape(rank, dim, -1)
     across = half - rows[:, :, None] * np.einsum("ia,iab->ib", rows, half)[:, None, :]
