@@ -53,9 +53,7 @@ def balanced_fit(
     inner = tensor.rotate(frame.T)
     signs = np.ones(rank)
     if order % 2 == 0:
-        # Under noise the signature only suggests the number of positive terms: in half of the runs
-        # another one is tried.
-        positive = int((spectrum(inner, rank).values > 0).sum()) + rng.choice([0, 0, 1, -1])
+        positive = int((spectrum(inner, rank).values > 0).sum())
         signs = np.where(np.arange(rank) < positive, 1.0, -1.0)
     target = _small.SmallTensor.of(inner)
     start = _small.random_rows(rank, rank, order, rng)

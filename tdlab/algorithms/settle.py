@@ -277,7 +277,7 @@ def _balanced(
         return None
     optima = Optima(tensor.order)
     for run in range(_BALANCED_RUNS):
-        if run == _BALANCED_RUNS // 3 and not optima.groups:
+        if run == _BALANCED_RUNS // 2 and not optima.groups:
             break
         fit = balanced_fit(inner, rank, rng, lambda: budget.expired)
         if fit is None or fit.residual > 0.5 * null_bar(rank, rank, tensor.order):
