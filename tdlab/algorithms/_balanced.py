@@ -25,8 +25,7 @@ from tdlab.tensors import DenseTensor, SymmetricTensor
 
 _ROUNDS = 20
 _STILL = 1e-6
-_STAGES = 12
-_DESCENT = 30
+_FIRST, _DESCENT = 100, 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +56,7 @@ def balanced_fit(
         signs = np.where(np.arange(rank) < positive, 1.0, -1.0)
     target = _small.SmallTensor.of(inner)
     start = _small.random_rows(rank, rank, order, rng)
-    fit = _small.anneal(target, start, signs, _STAGES, stop)
+    fit = _small.descend(target, start, signs, iterations=_FIRST, stop=stop)
     for _ in range(_ROUNDS):
         rows = fit.rows * target.norm ** (1.0 / order)
         if stop() or not np.isfinite(rows).all() or np.linalg.cond(rows) > 1e6:

@@ -41,11 +41,16 @@ def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
     return bool(values[0] > _SINGULAR * values[-1])
 
 
-def undetermined(rows: np.ndarray, weights: np.ndarray, order: int, residual: float) -> int:
-    """Number of components whose direction noise leaves open.
+def undetermined(
+    rows: np.ndarray, weights: np.ndarray, order: int, residual: float, gain: float
+) -> tuple[int, int]:
+    """Components whose direction noise leaves open, and those that may be nothing but noise.
 
     Least squares has Cov(W) = s^2 (J^T J)^{-1}, s^2 = residual^2 / (N - r d): to first order the
     mean squared angle of a component is the trace of its block across the component, over |w|^2.
+    Without a component, the others moving freely, |R|^2 rises by w^T C^{-1} w / k^2, where C is its
+    block of (J^T J)^{-1}: a fit that takes no more than it would take of noise may be wherever
+    noise happened to be largest, and its own covariance says nothing of that.
     Large problems take the inverse of each block alone, which is less.
 
     Parameters
@@ -54,6 +59,12 @@ def undetermined(rows: np.ndarray, weights: np.ndarray, order: int, residual: fl
     weights : (r,) array
     residual : float
         |T - T_hat|.
+    gain : float
+        What one component takes of noise, in units of s^2.
+
+    Returns
+    -------
+    (int, int)
     """
     # Loaded here, because every command imports this file, and few fit anything.
     from scipy.linalg import solve_triangular
@@ -61,19 +72,23 @@ def undetermined(rows: np.ndarray, weights: np.ndarray, order: int, residual: fl
     rank, dim = rows.shape
     left = math.comb(dim + order - 1, order) - rank * dim
     if dim == 1 or left <= 0:
-        return 0
+        return 0, 0
     sizes = np.abs(weights) ** (1.0 / order)
+    variance = residual**2 / left
     if rank * dim > _LARGEST:
         # J^T J has k |w|^{2(k-1)} across the component.
-        angles = residual**2 / left * (dim - 1) / (order * weights**2)
-        return int((angles > _LOOSE).sum())
+        angles = variance * (dim - 1) / (order * weights**2)
+        return int((angles > _LOOSE).sum()), int((weights**2 <= gain * variance).sum())
     normal = normal_matrix(rows * sizes[:, None], np.where(weights < 0.0, -1.0, 1.0), order)
     scale = np.sqrt(np.diagonal(normal))
     try:
         root = np.linalg.cholesky(normal / np.outer(scale, scale))
     except np.linalg.LinAlgError:
-        return rank
+        return rank, 0
     half = solve_triangular(root, np.diag(1.0 / scale), lower=True).T.reshape(rank, dim, -1)
     across = half - rows[:, :, None] * np.einsum("ia,iab->ib", rows, half)[:, None, :]
-    angles = residual**2 / left * np.einsum("iab,iab->i", across, across) / sizes**2
-    return int((angles > _LOOSE).sum())
+    angles = variance * np.einsum("iab,iab->i", across, across) / sizes**2
+    # Near singular blocks give a small rise, as they should.
+    inside = np.linalg.pinv(half @ half.transpose(0, 2, 1), hermitian=True)
+    rises = np.einsum("ia,iab,ib->i", rows, inside, rows) * sizes**2 / order**2
+    return int((angles > _LOOSE).sum()), int((rises <= gain * variance).sum())

@@ -56,7 +56,7 @@ class Auto:
 
     name: ClassVar[str] = "auto"
     orders: ClassVar[tuple[int, ...]] = tuple(range(2, 17))
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     guarantee: ClassVar[str] = "that of koszul-young to about 1.75 dim"
     cost: ClassVar[str] = "that of the methods it runs"
     source: ClassVar[str] = "this library"
@@ -115,6 +115,7 @@ class Auto:
         rng = own_stream(rng, Part.METHOD)
         tried: list[Decomposition] = []
         story: list[str] = []
+        over: Decomposition | None = None
 
         def take(result: Decomposition, label: str) -> bool:
             """Whether the answer is there."""
@@ -143,7 +144,9 @@ class Auto:
                 found = search(self, tensor, rank, rng, budget, tried)
                 if found is not None:
                     repeats = False
-                    if take(found, "short descents from many starts"):
+                    shown, ends = found
+                    if take(shown, "short descents from many starts") or ends:
+                        over = shown if ends else None
                         break
                     continue
                 del tried[-1], story[-1]
@@ -167,7 +170,7 @@ class Auto:
             message = f"{best.message} {message}".strip()
         if budget.expired and not (best.success or _answers(best)):
             status, message = Status.TIME_LIMIT, "Stopped by max_seconds."
-        elif status is Status.STAGNATED and tensor.order > 2:
+        elif status is Status.STAGNATED and tensor.order > 2 and best is not over:
             message = "No method fitted before its budget ended: raise `steps`, or lower the rank."
         return dataclasses.replace(
             best,
@@ -180,7 +183,7 @@ class Auto:
 
 
 def _answers(result: Decomposition) -> bool:
-    """Whether a fit that is no success ends the search: runs agree on it, or no fit is real."""
+    """Whether a fit that is no success ends the search: runs agree on it, or no fit is exact."""
     if result.status in (Status.APPROXIMATION, Status.COMPLEX):
         return True
     return result.status is Status.DEGENERATE and result.agreement > 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from tdlab.algorithms._jacobian import regular, undetermined
-from tdlab.algorithms._noise import null_bar
+from tdlab.algorithms._noise import noise_gain, null_bar
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 from tdlab.theory import TWO_DECOMPOSITIONS, uniqueness_class
 
@@ -282,10 +282,11 @@ def finish(
         seen = np.abs(weights) > residual * tensor.norm()
         rows, weights = rows[seen], weights[seen]
     success = exact or (reaches and beats and not cancels)
-    loose = 0
+    loose = buried = 0
     if success and not exact and order > 2:
-        loose = undetermined(rows, weights, order, residual * tensor.norm())
-        success = loose == 0
+        left = residual * tensor.norm()
+        loose, buried = undetermined(rows, weights, order, left, noise_gain(dim, order))
+        success = loose == buried == 0
     unique, why = _uniqueness(rows, weights, order, rank) if success else ("unknown", "")
     if success:
         status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
@@ -297,6 +298,13 @@ def finish(
         message = (
             f"The residual {residual:.2g} reaches the noise level, but that noise leaves the "
             f"directions of {loose} of {len(rows)} components undetermined. Lower the rank."
+        )
+    elif buried:
+        status = Status.BELOW_NOISE
+        message = (
+            f"The residual {residual:.2g} reaches the noise level, but {buried} of {len(rows)} "
+            "components take no more of the tensor than one would take of that noise. Lower the "
+            "rank."
         )
     elif reaches and not beats:
         status = Status.BELOW_NOISE

@@ -44,6 +44,8 @@ _SAME, _SAME_RESIDUAL = 0.999, 2e-3
 # Runs that must agree on a best approximation, and on a fit under noise.
 _THREE, _TWO = 3, 2
 _STAGES = 24
+# Steps of a descent that is followed to its end.
+_DESCENT = 300
 # Runs in the coordinates of the components.
 _BALANCED_RUNS = 20
 # Further runs of a method on a large problem.
@@ -160,7 +162,7 @@ def settle(
     for _ in range(_RUNS):
         if optima.agreement >= _THREE or budget.expired:
             break
-        if optima.agreement >= _TWO and _noise_like(tensor, optima.best, known, budget):
+        if optima.agreement >= _TWO and _stands(method, tensor, optima, known, budget).success:
             break
         # Another run may stop where it fits as well as the best one.
         goal = dataclasses.replace(budget, noise=1.002 * optima.best.residual, estimate=False)
@@ -190,10 +192,14 @@ def search(
     rng: np.random.Generator,
     budget: Budget,
     earlier: Sequence[Decomposition] = (),
-) -> Decomposition | None:
+) -> tuple[Decomposition, bool] | None:
     """What short descents from many starts show of a small tensor; None where it is not small.
 
-    The result's status is ``stagnated`` or ``degenerate`` where they show nothing.
+    Returns
+    -------
+    (Decomposition, bool)
+        With the status ``stagnated`` or ``degenerate`` where they show nothing; and whether other
+        methods need not be tried, for none can find an exact fit.
     """
     inner, basis = span(tensor, rng)
     if not _small.fits_in(inner.dim, rank, tensor.order):
@@ -224,33 +230,55 @@ def search(
             break
         pattern = signs.draw()
         start = _small.random_rows(rank, inner.dim, tensor.order, rng)
-        fit = _small.anneal(target, start, pattern, stages, lambda: budget.expired)
+        if run % 2 == 0:
+            # To its end, for what it ends at is compared with other ends.
+            fit = _small.descend(
+                target, start, pattern, iterations=_DESCENT, stop=lambda: budget.expired
+            )
+        else:
+            # In search of an exact fit, and given up early where none is in sight.
+            fit = _small.anneal(target, start, pattern, stages, lambda: budget.expired)
         steps += fit.steps
         signs.note(pattern, fit.residual)
         shown = _shown(method, tensor, rank, budget, fit.rows @ basis, pattern, target.norm, steps)
         if shown.residual <= budget.exact and shown.success:
-            return shown
+            return shown, True
         optima.add(shown)
         if not hopeless and run < complex_runs:
             found = complex_fit.run()
             if isinstance(found, str):
-                return dataclasses.replace(optima.best, status=Status.COMPLEX, message=found)
+                best = optima.best
+                return dataclasses.replace(best, status=Status.COMPLEX, message=found), True
             if found is not None:
                 rows, pattern = found
-                return _shown(
+                shown = _shown(
                     method, tensor, rank, budget, rows @ basis, pattern, target.norm, steps
                 )
+                return shown, shown.success
         if optima.runs < wanted:
             continue
         if optima.agreement >= _THREE or optima.equally_good >= 2 * _THREE:
             break
-        if optima.agreement >= _TWO and _noise_like(tensor, optima.best, known, budget):
+        if optima.agreement >= _TWO and _stands(method, tensor, optima, known, budget).success:
             break
     told = _verdict(method, tensor, optima, known, budget, final=True)
+    if hopeless and told.status is Status.STAGNATED:
+        told = _undecided(told, optima, known)
     if whitened is None:
-        return told
+        return told, hopeless or told.status is not Status.STAGNATED
     # Noise that is alike in all directions moves both fits by little: where they differ, it is not.
-    return told if told.success and _alike(told, whitened) else whitened
+    return (told if told.success and _alike(told, whitened) else whitened), True
+
+
+def _undecided(best: Decomposition, optima: Optima, known: Bound) -> Decomposition:
+    return dataclasses.replace(
+        best,
+        message=(
+            f"The best of {optima.runs} independent runs, which {optima.agreement} of them found: "
+            "there may be better ones, and they need not have these components. An exact fit needs "
+            f"{known.rank} terms or more."
+        ),
+    )
 
 
 def _alike(one: Decomposition, other: Decomposition) -> bool:
@@ -361,7 +389,7 @@ def _effort(dim: int, rank: int, order: int, hopeless: bool) -> tuple[int, int]:
     most = 30 if rank * dim <= 120 else 16 if rank * dim <= 250 else 6
     if hopeless:
         # Best approximations by few terms have many local optima, and cost little.
-        return min(12 if rank * dim <= 60 else 6 if rank * dim <= 150 else _THREE, most), most
+        return min(12 if rank * dim <= 60 else 6 if rank * dim <= 150 else _THREE, most), 2 * most
     left = freedom(dim, rank, order)
     return min(24 if left < 50 else 10 if left < 200 else 4, most), most
 
@@ -482,6 +510,28 @@ def _noise_like(
     return gain_of_one_more(tensor, fit.components, fit.weights, budget) <= 1.0
 
 
+def _stands(
+    method: Method, tensor: SymmetricTensor, optima: Optima, known: Bound | None, budget: Budget
+) -> Decomposition:
+    """The best fit, a success if its remainder may be noise that leaves every component sure."""
+    best = optima.best
+    if not _noise_like(tensor, best, known, budget):
+        return best
+    level = noise_behind(best.residual, tensor.dim, best.rank, tensor.order)
+    goal = dataclasses.replace(budget, noise=1.001 * best.residual, level=level)
+    noisy = finish(
+        method,
+        tensor,
+        best.rank,
+        goal,
+        components=best.components,
+        weights=best.weights,
+        nit=best.nit,
+        history=best.history,
+    )
+    return noisy if noisy.success or noisy.status is Status.BELOW_NOISE else best
+
+
 def _verdict(
     method: Method,
     tensor: SymmetricTensor,
@@ -492,21 +542,13 @@ def _verdict(
     final: bool,
 ) -> Decomposition:
     best, agreement = optima.best, optima.agreement
-    if agreement >= _TWO and _noise_like(tensor, best, known, budget):
-        level = noise_behind(best.residual, tensor.dim, best.rank, tensor.order)
-        goal = dataclasses.replace(budget, noise=1.001 * best.residual, level=level)
-        noisy = finish(
-            method,
-            tensor,
-            best.rank,
-            goal,
-            components=best.components,
-            weights=best.weights,
-            nit=best.nit,
-            history=best.history,
-        )
+    lost = ""
+    if agreement >= _TWO:
+        noisy = _stands(method, tensor, optima, known, budget)
         if noisy.success:
             return dataclasses.replace(noisy, agreement=agreement)
+        if noisy.status is Status.BELOW_NOISE:
+            lost = f" {noisy.message}"
     best = dataclasses.replace(best, agreement=agreement)
     if not final or best.status is Status.DEGENERATE:
         return best
@@ -523,7 +565,15 @@ def _verdict(
         )
     if agreement < _THREE:
         return best
-    why = "the data are exact, and " if known is not None and known.shows else ""
+    if lost:
+        verdict = f" As a fit under noise it is none.{lost}"
+    else:
+        exact = known is not None and known.shows
+        verdict = (
+            " It is no verdict on noise: "
+            + ("the data are exact, and " if exact else "")
+            + "what it leaves does not pass for noise that is alike in all directions."
+        )
     bounded = ""
     if known is not None and known.rank > best.rank:
         bounded = f" An exact fit needs {known.rank} terms or more."
@@ -532,8 +582,6 @@ def _verdict(
         status=Status.APPROXIMATION,
         message=(
             f"{agreement} of {optima.runs} independent runs agree on this fit, and none is better: "
-            f"it is taken for the best approximation by {best.rank} terms. It is no verdict on "
-            f"noise: {why}what it leaves does not pass for noise that is alike in all directions."
-            f"{bounded}"
+            f"it is taken for the best approximation by {best.rank} terms.{verdict}{bounded}"
         ),
     )

@@ -82,6 +82,18 @@ def test_weak_sources_are_found_beside_strong_ones(seed):
     assert tdlab.match(found.components, sources, order=4).worst > 0.99
 
 
+def test_the_weakest_source_is_not_taken_for_noise():
+    # Few degrees of freedom are left, so that noise alike in all directions cannot be refuted: the
+    # plain optimum gives the weakest of these sources away.
+    for seed in (400, 418, 431):
+        rng = np.random.default_rng(seed)
+        samples, mixing = rng.laplace(size=(20000, 4)), rng.standard_normal((4, 4))
+        tensor = cases.fourth_cumulant(samples @ mixing.T)
+        found = tdlab.decompose(tensor, 4, rng=seed + 1)
+        worst = tdlab.match(found.components, mixing.T, order=4).worst
+        assert worst > 0.99 if seed == 400 else not found.success or worst > 0.99
+
+
 def test_noise_that_is_alike_in_all_directions_is_a_success():
     tensor, _ = cases.orthogonal_with_noise()
     found = tdlab.decompose(tensor, 6, rng=0)
