@@ -11,6 +11,8 @@ import numpy as np
 
 # Eigenvalues of J^H J carry an error of 1e-16 of the largest; below this share they may be zero.
 _SINGULAR = 1e-11
+# Coefficients in a basis of rows that are taken for zero.
+_JOINED = 1e-6
 # Parameters r d up to which noise is followed through the inverse.
 _LARGEST = 600
 # Mean squared angle of a component, in radians, from which on its direction is anyone's guess:
@@ -39,6 +41,24 @@ def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
     scale = np.sqrt(np.maximum(np.real(np.diagonal(normal)), 1e-300))
     values = np.linalg.eigvalsh(normal / np.outer(scale, scale))
     return bool(values[0] > _SINGULAR * values[-1])
+
+
+def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:
+    """Numbers of the rows (r, d), of that rank, in the finest parts whose spans are independent.
+
+    Written in a basis of ``span`` rows, two rows belong together where a row has coefficients on
+    both: the connected components of the matroid of the rows.
+    """
+    from scipy.linalg import qr
+    from scipy.sparse.csgraph import connected_components
+
+    _, upper, pivots = qr(rows.T, mode="economic", pivoting=True)
+    basis, rest = pivots[:span], pivots[span:]
+    coefficients = np.linalg.solve(upper[:span, :span], upper[:span, span:])
+    joined = np.zeros((len(rows), len(rows)), bool)
+    joined[np.ix_(basis, rest)] = np.abs(coefficients) > _JOINED
+    count, labels = connected_components(joined, directed=False)
+    return [np.flatnonzero(labels == part) for part in range(count)]
 
 
 def undetermined(

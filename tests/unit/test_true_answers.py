@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import tdlab
+from tdlab.algorithms.base import _uniqueness
 from tdlab.theory import r_id
 from tests import cases
 
@@ -125,6 +126,29 @@ def test_exactly_two_decompositions_are_said_to_be_complex_ones():
             break
     assert found.success and found.unique == "no"
     assert "over the complex numbers" in found.message
+
+
+@pytest.mark.parametrize(
+    ("order", "blocks", "expected"),
+    [
+        (4, [(8, 4), (1, 1)], "no"),
+        (4, [(7, 4), (1, 1)], "generic"),
+        (6, [(9, 3), (4, 3)], "no"),
+        (3, [(5, 4), (5, 4)], "generic"),
+        (3, [(6, 4), (3, 4)], "no"),
+    ],
+)
+def test_each_part_of_a_direct_sum_has_to_be_unique(order, blocks, expected):
+    # Whole, each is far below the counting bound of its dimension.
+    rng = np.random.default_rng(8)
+    dim, rows, first = sum(d for _, d in blocks), [], 0
+    for count, inner in blocks:
+        rows.append(np.zeros((count, dim)))
+        rows[-1][:, first : first + inner] = rng.standard_normal((count, inner))
+        first += inner
+    turned = np.vstack(rows) @ np.linalg.qr(rng.standard_normal((dim, dim)))[0]
+    told = _uniqueness(unit(turned), np.ones(len(turned)), order, len(turned))
+    assert told[0] == expected
 
 
 def test_limits_of_sums_are_degenerate():
