@@ -70,7 +70,8 @@ def undetermined(
     mean squared angle of a component is the trace of its block across the component, over |w|^2.
     Without a component, the others moving freely, |R|^2 rises by w^T C^{-1} w / k^2, where C is its
     block of (J^T J)^{-1}: a fit that takes no more than it would take of noise may be wherever
-    noise happened to be largest, and its own covariance says nothing of that.
+    noise happened to be largest, and its own covariance says nothing of that. There s^2 is taken
+    two standard deviations of its estimate higher.
     Large problems take the inverse of each block alone, which is less.
 
     Parameters
@@ -95,10 +96,11 @@ def undetermined(
         return 0, 0
     sizes = np.abs(weights) ** (1.0 / order)
     variance = residual**2 / left
+    most = gain * variance * (1.0 + 2.0 * math.sqrt(2.0 / left))
     if rank * dim > _LARGEST:
         # J^T J has k |w|^{2(k-1)} across the component.
         angles = variance * (dim - 1) / (order * weights**2)
-        return int((angles > _LOOSE).sum()), int((weights**2 <= gain * variance).sum())
+        return int((angles > _LOOSE).sum()), int((weights**2 <= most).sum())
     normal = normal_matrix(rows * sizes[:, None], np.where(weights < 0.0, -1.0, 1.0), order)
     scale = np.sqrt(np.diagonal(normal))
     try:
@@ -111,4 +113,4 @@ def undetermined(
     # Near singular blocks give a small rise, as they should.
     inside = np.linalg.pinv(half @ half.transpose(0, 2, 1), hermitian=True)
     rises = np.einsum("ia,iab,ib->i", rows, inside, rows) * sizes**2 / order**2
-    return int((angles > _LOOSE).sum()), int((rises <= gain * variance).sum())
+    return int((angles > _LOOSE).sum()), int((rises <= most).sum())

@@ -16,6 +16,7 @@ Cost       that of the method that fits, and the failed attempts before it: mill
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -161,17 +162,15 @@ class Auto:
                 break
         # Under noise an earlier fit that nothing confirmed may be closer by a hair.
         best = min(tried, key=lambda r: (not r.success, not _answers(r), r.residual))
-        status, message = best.status, best.message
+        status, told = best.status, [best.message]
         if status is Status.DEGENERATE:
             # What pencils say of a limit of sums is more than what a descent shows of it.
-            message = " ".join(
-                dict.fromkeys(t.message for t in tried if t.status is status and t is not best)
-            )
-            message = f"{best.message} {message}".strip()
+            told += [t.message for t in tried if t.status is status]
         if budget.expired and not (best.success or _answers(best)):
-            status, message = Status.TIME_LIMIT, "Stopped by max_seconds."
+            status, told = Status.TIME_LIMIT, ["Stopped by max_seconds.", *told]
         elif status is Status.STAGNATED and tensor.order > 2 and best is not over:
-            message = "No method fitted before its budget ended: raise `steps`, or lower the rank."
+            told = ["No method fitted before its budget ended: raise `steps`, or lower the rank."]
+        message = _sentences(told)
         return dataclasses.replace(
             best,
             method=self.name,
@@ -180,6 +179,12 @@ class Auto:
             nit=sum(t.nit for t in tried),
             seconds=budget.seconds,
         )
+
+
+def _sentences(messages: list[str]) -> str:
+    """Each sentence of the messages once, less the advice to use this method."""
+    said = [one for text in messages for one in re.split(r"(?<=[.:!]) +(?=[A-Z])", text) if one]
+    return " ".join(one for one in dict.fromkeys(said) if "method='auto'" not in one)
 
 
 def _answers(result: Decomposition) -> bool:
