@@ -35,6 +35,7 @@ from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
 SOLVERS = ("auto", "face", "admm", "clarabel", "scs")
 _ITERATIONS = 2000  # of FACE and ADMM together
+_POLISH = 1000  # of ADMM after interior points
 # Share of |T|_F below which a maximum is no scale to measure a gap by: that of a form without
 # structure is 0.35 |T|_F at d = 10 and 0.12 |T|_F at d = 30.
 _SCALE = 0.01
@@ -200,7 +201,11 @@ class _Run:
         if self.solver in ("auto", "admm") and self._open():
             self._admm(relaxation, target, matrix)
         if self.solver == "auto" and self._worth_refining():
-            self._reference(relaxation, target, "clarabel", accurate=True)
+            matrix = self._reference(relaxation, target, "clarabel", accurate=True)
+            if matrix is not None and not self._closed():
+                # A little short of it, as rounding left the interior point: from there.
+                self.left = _POLISH
+                self._admm(relaxation, target, matrix)
         return self._finish()
 
     def _worth_refining(self) -> bool:
@@ -208,8 +213,10 @@ class _Run:
         if self.size > _SMALL_SIZE or self._expired() or self.max_iterations is not None:
             return False
         need = required_memory(self.form.dim, self.form.order, self.degree, "clarabel")
-        closed = self._gap() <= self.tolerance or self._rounding() or self._limited()
-        return not closed and need <= self.max_bytes
+        return not (self._closed() or self._limited()) and need <= self.max_bytes
+
+    def _closed(self) -> bool:
+        return self._gap() <= self.tolerance or self._rounding()
 
     def _search(self, starts: np.ndarray | None) -> np.ndarray:
         points = maximisers(self.form.tensor, self.rng, starts, expired=self._expired)
@@ -247,7 +254,7 @@ class _Run:
 
     def _reference(
         self, relaxation: Relaxation, target: np.ndarray, solver: str, *, accurate: bool = False
-    ) -> None:
+    ) -> np.ndarray | None:
         seconds = None
         if self.max_seconds is not None:
             seconds = max(self.max_seconds - (time.perf_counter() - self.started), 1e-3)
@@ -266,10 +273,10 @@ class _Run:
             value = Moments(relaxation, target).feasible_value(found.moments)
             if self.pseudo_value is None or value > self.pseudo_value:
                 self.pseudo_value = value
+        return None if found.dual is None else found.dual.matrix
 
     def _open(self) -> bool:
-        closed = self._gap() <= self.tolerance or self._rounding()
-        return not closed and self.left > 0 and not self._expired()
+        return not self._closed() and self.left > 0 and not self._expired()
 
     def _propose(
         self, relaxation: Relaxation, target: np.ndarray, dual: Dual, proposer: str

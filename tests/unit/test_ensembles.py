@@ -61,7 +61,7 @@ def test_two_simplices_are_a_trap_for_free_norms_and_none_for_unit_ones():
     # Below r_id, 51 at d = 16, unit norms leave only the true weights.
     rows = rows_of("simplices", 16, 34)
     tensor = tdlab.FactoredTensor(rows)
-    free = tdlab.decompose(tensor, 34, "lm", restarts=1, iterations=100, rng=0)
+    free = tdlab.decompose(tensor, 34, "lm", restarts=5, iterations=100, rng=0)
     assert free.residual < 1e-6 and tdlab.match(free.components, rows).recovered < 1.0
     unit = tdlab.decompose(tensor, 34, "lbfgs", norms="unit", restarts=100, rng=0)
     assert unit.success and tdlab.match(unit.components, rows).recovered == 1.0
