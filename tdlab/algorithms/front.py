@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import time
 from typing import Any, cast, overload
 
 import numpy as np
@@ -11,6 +12,7 @@ from scipy.sparse.linalg import ArpackError
 
 from tdlab import _kernels
 from tdlab.algorithms._noise import residual_under
+from tdlab.algorithms._threads import threads_for
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, exact_fit, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.algorithms.settle import settle
@@ -88,15 +90,24 @@ def decompose(
         raise InputError(f"options: got {sorted(options)} beside a method object, wanted none")
     level = 0.0 if noise is None else check_real("noise", noise, 0.0)
     limit = None if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
+    started = time.perf_counter()
     generator = own_stream(rng, Part.DECOMPOSITION)
     _kernels.warm_up()
     if rank is None:
-        rank = _told_rank(tensor, noise, generator, limit)
+        # Half of the time for the question, so that some is left for the answer.
+        rank = _told_rank(tensor, noise, generator, None if limit is None else limit / 2)
     # Where a fit has as many parameters as there are entries, it reaches any noise.
     goal = residual_under(level, tensor.dim, rank, tensor.order)
     exact = exact_fit(tensor)
     goal = max(goal, exact) if level else 0.0
-    budget = Budget(max_seconds=limit, noise=goal, level=level, estimate=noise is None, exact=exact)
+    budget = Budget(
+        max_seconds=limit,
+        noise=goal,
+        level=level,
+        estimate=noise is None,
+        exact=exact,
+        started=started,
+    )
     tensor, exponent = plain(tensor)
     reason = _refusal(method, tensor, rank)
     # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
@@ -112,7 +123,11 @@ def decompose(
             message=reason,
         )
     try:
-        result = method.run(tensor, rank, rng=generator, budget=budget)
+        with threads_for(tensor.dim, tensor.order):
+            result = method.run(tensor, rank, rng=generator, budget=budget)
+            settles = budget.estimate and not getattr(method, "settles_noise", False)
+            if settles and not result.success and isinstance(tensor, SymmetricTensor):
+                result = settle(method, tensor, result, generator, budget)
     except (np.linalg.LinAlgError, ArpackError) as error:
         return finish(
             method,
@@ -123,9 +138,6 @@ def decompose(
             status=Status.BREAKDOWN,
             message=f"Linear algebra broke down: {error}.",
         )
-    settles = budget.estimate and not getattr(method, "settles_noise", False)
-    if settles and not result.success and isinstance(tensor, SymmetricTensor):
-        result = settle(method, tensor, result, generator, budget)
     return dataclasses.replace(_at_scale(result, exponent), seconds=budget.seconds)
 
 

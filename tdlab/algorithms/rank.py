@@ -30,6 +30,7 @@ from tdlab.algorithms._rank_exact import Told, tell_exact, telling
 from tdlab.algorithms._rank_matrix import drop_sentence, tell_matrix
 from tdlab.algorithms._rank_noise import tell_noisy, within
 from tdlab.algorithms._rank_table import RankRow, Table, ranks_to_show, standing_out
+from tdlab.algorithms._threads import threads_for
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.algorithms.front import plain
 from tdlab.errors import check_integer, check_real
@@ -160,7 +161,8 @@ def estimate_rank(
         Budget(max_seconds=limit),
         progress or (lambda sentence: None),
     )
-    return estimate.run()
+    with threads_for(tensor.dim, tensor.order):
+        return estimate.run()
 
 
 @dataclass
