@@ -23,8 +23,10 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._noise import refit
+from tdlab.algorithms._rank_bounds import span
 from tdlab.algorithms._small import fits_in
-from tdlab.algorithms.base import Budget, Decomposition, Method, Status
+from tdlab.algorithms._threads import LARGEST_ENTRIES
+from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
 from tdlab.algorithms.eigen import Eigen
 from tdlab.algorithms.hankel import Hankel
 from tdlab.algorithms.homotopy import Homotopy
@@ -114,6 +116,40 @@ class Auto:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         rng = own_stream(rng, Part.METHOD)
+        if budget.noise == 0.0 and tensor.order > 2 and tensor.dim**tensor.order <= LARGEST_ENTRIES:
+            inner, basis = span(tensor, rng.spawn(1)[0])
+            if 1 < inner.dim < tensor.dim:
+                # Terms in a subspace are a tensor of that subspace, where all costs less.
+                return self._lifted(tensor, basis, self._climb(inner, rank, rng, budget), budget)
+        return self._climb(tensor, rank, rng, budget)
+
+    def _lifted(
+        self, tensor: SymmetricTensor, basis: np.ndarray, inside: Decomposition, budget: Budget
+    ) -> Decomposition:
+        """The result within a subspace as one of the whole space."""
+        if len(inside.components) == 0:
+            empty = inside.components.reshape(0, tensor.dim)
+            return dataclasses.replace(inside, components=empty)
+        rows = inside.components @ basis
+        if not inside.success or inside.noise > 0.0:
+            return dataclasses.replace(inside, components=rows)
+        whole = finish(
+            self,
+            tensor,
+            inside.rank,
+            dataclasses.replace(budget, exact=max(budget.exact, inside.residual)),
+            components=rows,
+            weights=inside.weights,
+            nit=inside.nit,
+            history=inside.history,
+        )
+        told = inside.message[inside.message.find(" Tried: ") :]
+        return dataclasses.replace(whole, message=whole.message + told)
+
+    def _climb(
+        self, tensor: SymmetricTensor, rank: int, rng: np.random.Generator, budget: Budget
+    ) -> Decomposition:
+        """Up the ladder."""
         tried: list[Decomposition] = []
         story: list[str] = []
         over: Decomposition | None = None

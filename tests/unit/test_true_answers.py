@@ -110,6 +110,18 @@ def test_terms_in_a_subspace_are_judged_there():
     assert tdlab.uniqueness(found) != "certified"
 
 
+def test_a_subspace_costs_what_it_costs_alone():
+    # Twelve terms in 5 of 8 dimensions: pencils in all eight took longer than the search.
+    rng = np.random.default_rng(12)
+    rows = unit(rng.standard_normal((12, 5)))
+    basis = np.linalg.qr(rng.standard_normal((8, 5)))[0].T
+    whole = tdlab.decompose(powers(rows @ basis, np.ones(12), 4), 12, rng=0)
+    alone = tdlab.decompose(powers(rows, np.ones(12), 4), 12, rng=0)
+    assert whole.success and alone.success and whole.components.shape == (12, 8)
+    assert "5 of 8 dimensions" in whole.message and whole.nit <= 2 * alone.nit
+    assert tdlab.match(rows @ basis, whole.components, order=4).recovered == 1.0
+
+
 @pytest.mark.parametrize(("dim", "rank", "asked"), [(10, 8, 12), (8, 8, 12), (6, 3, 5)])
 def test_more_terms_than_there_are_is_not_unique(dim, rank, asked):
     rows = unit(np.random.default_rng([dim, rank]).standard_normal((rank, dim)))
