@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -173,7 +174,12 @@ def prolong(space: np.ndarray, forms: Forms, least: int) -> np.ndarray:
 
 
 def points(
-    space: np.ndarray, forms: Forms, rng: np.random.Generator, *, exact: bool = True
+    space: np.ndarray,
+    forms: Forms,
+    rng: np.random.Generator,
+    *,
+    exact: bool = True,
+    stop: Callable[[], bool] = lambda: False,
 ) -> np.ndarray | None:
     """The points (s, dim), unit complex rows, whose powers span a space in Sym^D.
 
@@ -183,10 +189,13 @@ def points(
         Orthonormal columns.
     exact : bool
         Whether the space is known to rounding: only then may it be prolonged.
+    stop : callable
+        Asked before the space is prolonged.
 
     Returns
     -------
-    None where the space is that of no finite number of points, as far as `LARGEST_SPACE` shows.
+    None where the space is that of no finite number of points, as far as `LARGEST_SPACE` shows, or
+    stopped.
     """
     least = space.shape[1]
     # Beyond it the dimension of finitely many points does not change (Macaulay).
@@ -200,7 +209,7 @@ def points(
         if enough and (tight or not exact):
             return _pencil(np.einsum("ap,ajs->jps", left[:, :count], parts), parts, rng)
         open_ended = space.shape[1] == len(space) or forms.degree >= last
-        if not exact or open_ended or size(dim, forms.degree + 1) > LARGEST_SPACE:
+        if not exact or open_ended or size(dim, forms.degree + 1) > LARGEST_SPACE or stop():
             return None
         space, forms = prolong(space, forms, least), Forms.of(dim, forms.degree + 1)
 

@@ -128,7 +128,7 @@ class Hankel:
         best, draw = None, 0
         while space is not None and draw < self.draws and not budget.expired:
             draw += 1
-            found = points(space, forms, rng, exact=exact)
+            found = points(space, forms, rng, exact=exact, stop=lambda: budget.expired)
             if found is None:
                 break
             terms = terms_at(tensor, found)
