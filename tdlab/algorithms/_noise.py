@@ -15,14 +15,14 @@ import numpy as np
 
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
-from tdlab.theory import r_id
+from tdlab.theory import null_power, r_id
 
 if TYPE_CHECKING:
     from tdlab.algorithms.base import Budget, Decomposition, Method
 
-# The share of |T|^2 that r units leave of a tensor without structure is about
-# (1 - r/r_id)^2.35 (measured at order 3, d = 20); of |T| itself, to half that power.
-NULL_POWER = 2.35 / 2
+# The share of |T|^2 that r units leave of a tensor without structure is (1 - r/r_id)^q, where q
+# grows with d (`null_power`). Below d = 10 it was not measured: a larger q is the stricter one.
+LEAST_POWER = 2.35
 # That law errs by up to a quarter for a few units or nearly r_id of them, and nulls differ: a fit
 # has found something where it leaves less than 0.6 of the null's square, or explains 1.3 times as
 # much and two standard deviations of a mean over the N distinct entries.
@@ -40,7 +40,7 @@ def null_residual(dim: int, rank: int, order: int) -> float:
     if order == 2:
         return _semicircle_rest(min(rank / dim, 1.0))
     filled = min(rank / r_id(dim, order), 1.0)
-    return (1.0 - filled) ** NULL_POWER
+    return (1.0 - filled) ** (max(null_power(dim, rank, order), LEAST_POWER) / 2)
 
 
 def _semicircle_rest(share: float) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from tdlab.algorithms._exact import searchable
 from tdlab.algorithms._noise import (
-    NULL_POWER,
+    LEAST_POWER,
     freedom,
     gain_of_one_more,
     noise_behind,
@@ -191,7 +191,7 @@ class _Strides:
                     break
                 filled = (beyond - high) / (bound - high)
                 # Noise would be fitted like a null of the freedom that is left.
-                bar = _FALL * self.fits[high].residual * (1.0 - filled) ** NULL_POWER
+                bar = _FALL * self.fits[high].residual * (1.0 - filled) ** (LEAST_POWER / 2)
                 if self.fits[beyond].residual < bar:
                     break
             else:
