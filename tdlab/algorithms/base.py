@@ -37,6 +37,7 @@ class Status(StrEnum):
 
     ``approximation``: independent runs agree on a best fit that is not exact, and nothing says
     that what it leaves is noise. ``complex``: exact over the complex numbers only.
+    ``below-noise``: the fit reaches the noise, which may have made some of its components, or all.
     """
 
     CONVERGED = "converged"

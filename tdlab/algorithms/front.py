@@ -43,7 +43,7 @@ def decompose(
     tensor : SymmetricTensor, or a symmetric (d,) * k array
         Methods that declare it take a `Flattening4` instead.
     rank : int, optional
-        Number of terms, >= 1. None asks `tdlab.estimate_rank`, outside the clock.
+        Number of terms, >= 1. None asks `tdlab.estimate_rank`, for half of ``max_seconds`` at most.
     method : str or method object
         A name of `tdlab.methods`; ``"auto"`` chooses by dimension and rank.
     rng : Generator, int or None
@@ -53,8 +53,8 @@ def decompose(
         where it beats a tensor without structure. None does not know it: where no fit is exact,
         independent runs are compared. Status ``complex``: exact over the complex numbers only.
         Success under noise: runs agree, what is left passes for noise that is alike in all
-        directions, and every component is determined. ``approximation``: runs agree on a fit that
-        is neither. Only ``"auto"`` looks for that before its budget ends.
+        directions, and every component takes more than noise would and is determined.
+        ``approximation``: runs agree on a fit that is neither. Only ``"auto"`` looks for that before its budget ends.
     max_seconds : float, optional
         Stops the method (status ``time-limit``); compilation does not count. Results are
         reproducible only where the method ends by itself.

@@ -164,7 +164,7 @@ def test_one_component_more_takes_little_of_noise_and_much_of_structure(dim):
 def test_a_success_has_lost_no_component_to_the_noise(dim, rank, order, level):
     # Gaussian rows: the coefficients of some terms are under what one term takes of the noise, and
     # its largest direction is then fitted in their place. Of such fits a fifth passed once.
-    for seed in range(500, 506):
+    for seed in range(500, 504):
         truth = np.random.default_rng(seed).standard_normal((rank, dim))
         found = tdlab.decompose(noisy(truth, level, seed, order), rank, rng=seed, steps=300)
         if found.success:
