@@ -389,7 +389,10 @@ def _effort(dim: int, rank: int, order: int, hopeless: bool) -> tuple[int, int]:
     most = 30 if rank * dim <= 120 else 16 if rank * dim <= 250 else 6
     if hopeless:
         # Best approximations by few terms have many local optima, and cost little.
-        return min(12 if rank * dim <= 60 else 6 if rank * dim <= 150 else _THREE, most), 2 * most
+        size = rank * dim
+        least = 40 if size <= 30 else 20 if size <= 60 else 8 if size <= 150 else _THREE
+        least = min(least, 12) if rank == 1 else least
+        return least, max(2 * most, least)
     left = freedom(dim, rank, order)
     return min(24 if left < 50 else 10 if left < 200 else 4, most), most
 
