@@ -54,7 +54,8 @@ def decompose(
         independent runs are compared. Status ``complex``: exact over the complex numbers only.
         Success under noise: runs agree, what is left passes for noise that is alike in all
         directions, and every component takes more than noise would and is determined.
-        ``approximation``: runs agree on a fit that is neither. Only ``"auto"`` looks for that before its budget ends.
+        ``approximation``: runs agree on a fit that is neither. Only ``"auto"`` looks for that
+        before its budget ends.
     max_seconds : float, optional
         Stops the method (status ``time-limit``); compilation does not count. Results are
         reproducible only where the method ends by itself.
