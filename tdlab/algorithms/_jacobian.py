@@ -6,6 +6,7 @@ Cost       O(r^2 d^2) to form, (r d)^3 for its eigenvalues
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -52,7 +53,8 @@ def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:
     from scipy.linalg import qr
     from scipy.sparse.csgraph import connected_components
 
-    _, upper, pivots = qr(rows.T, mode="economic", pivoting=True)
+    found: Any = qr(rows.T, mode="economic", pivoting=True)
+    _, upper, pivots = found
     basis, rest = pivots[:span], pivots[span:]
     coefficients = np.linalg.solve(upper[:span, :span], upper[:span, span:])
     joined = np.zeros((len(rows), len(rows)), bool)
