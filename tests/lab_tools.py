@@ -25,11 +25,11 @@ name = "jennrich"
 [[method]]
 name = "lm"
 restarts = 1
-iterations = 60
+iterations = 20
 [[method]]
 name = "tensorly-als"
 restarts = 1
-iterations = 100
+iterations = 20
 """
 
 # A package of methods that do what methods must not do.

@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from tdlab.algorithms.registry import get_method
 from tdlab.errors import InputError
 from tdlab.lab.identity import SCHEMA_VERSION, digest
-from tdlab.learners.registry import learner_class
 
 
 @dataclass(frozen=True)
@@ -120,6 +118,8 @@ class MethodChoice:
         """Whether it works from that many samples, or from the exact tensor (None)."""
         if not self.learner:
             return samples is None
+        from tdlab.learners.registry import learner_class
+
         return learner_class(self.name).needs_samples == (samples is not None)
 
 
@@ -195,6 +195,8 @@ class Cell:
         """What the method's own rules make of this dimension: no exponent crosses a change."""
         if self.method.learner:
             return ""
+        from tdlab.algorithms.registry import get_method
+
         method = get_method(self.method.name, dict(self.method.options))
         rules = getattr(method, "schedule", None)
         return "" if rules is None else str(rules(self.dim))
@@ -204,6 +206,8 @@ class Cell:
         """Whether the method accepts this order and rank at all."""
         if self.method.learner:
             return True
+        from tdlab.algorithms.registry import get_method
+
         method = get_method(self.method.name, dict(self.method.options))
         if self.problem.order not in method.orders:
             return False

@@ -17,16 +17,18 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tdlab.errors import InputError
 from tdlab.lab.cells import Cell
 from tdlab.lab.identity import SCHEMA_VERSION, canonical_json
 from tdlab.lab.machine import on_network, provenance
 from tdlab.lab.shard import Shard
-from tdlab.lab.spec import ScanSpec
 from tdlab.lab.store import APPLICATION_ID, check_store_file, explained
 from tdlab.lab.trial import TrialResult
+
+if TYPE_CHECKING:
+    from tdlab.lab.spec import ScanSpec
 
 _SCHEMA = f"""
 PRAGMA application_id = {APPLICATION_ID};

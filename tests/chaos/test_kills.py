@@ -64,12 +64,12 @@ def test_two_workers_give_the_same_bits_as_one(undisturbed, tmp_path):
     assert table(tmp_path / "two.db") == expected
 
 
-def test_killing_the_coordinator_five_times_loses_nothing(undisturbed, tmp_path):
+def test_killing_the_coordinator_three_times_loses_nothing(undisturbed, tmp_path):
     spec, expected = undisturbed
     store = tmp_path / "killed.db"
     moments = random.Random(1)
     last = 0
-    for _ in range(5):
+    for _ in range(3):
         running = start(spec, store)
         # Wait for its first trials, so that every round interrupts work; then any moment.
         while running.poll() is None and committed(store) <= last:

@@ -21,8 +21,11 @@ def noisy(tensor, level, seed):
 
 @pytest.mark.parametrize(
     ("dim", "rank"),
-    [(6, 1), (8, 7), (8, 8), (8, 12), (11, 16), (20, 30), (30, 45), (12, 21), (10, 18)],
-)
+    [
+        (6, 1), (8, 7), (8, 8), (11, 16), (20, 30), (30, 45), (12, 21), (10, 18),
+        pytest.param(8, 12, marks=pytest.mark.long),
+    ],
+)  # fmt: skip
 def test_exact_tensors(dim, rank):
     found = tdlab.estimate_rank(planted(dim, rank, 0), rng=0)
     assert (found.rank, found.noise, found.evidence) == (rank, 0.0, "exact")
@@ -65,7 +68,7 @@ def test_decompose_refuses_where_no_rank_is_told():
 
 
 def test_records_are_frozen_and_reproducible():
-    tensor = noisy(planted(10, 5, 0), 0.05, 0)
+    tensor = noisy(planted(7, 3, 0), 0.05, 0)
     first, second = (tdlab.estimate_rank(tensor, rng=1) for _ in range(2))
     assert first == second
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -94,7 +97,9 @@ def test_ninety_five_percent_with_noise(dim):
     assert np.mean(right) >= 0.95
 
 
-@pytest.mark.parametrize(("inside", "rank"), [(5, 6), (8, 13), (6, 8)])
+@pytest.mark.parametrize(
+    ("inside", "rank"), [(5, 6), (6, 8), pytest.param(8, 13, marks=pytest.mark.long)]
+)
 def test_components_in_a_subspace(inside, rank):
     # The flattening shows the dimension that they span, which is not their number.
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((11, inside)))[0]
@@ -115,10 +120,13 @@ def test_a_border_rank_is_not_a_rank():
     assert found.rank == 3 and "border rank" in found.message
 
 
-def test_what_no_search_solves_is_no_noise():
-    # Exact tensors near the counting bound: told right or not at all.
-    told = [tdlab.estimate_rank(planted(8, 14, seed), rng=seed).rank for seed in range(3)]
-    assert set(told) == {14}
+@pytest.mark.parametrize(
+    ("dim", "rank", "seed"),
+    [(6, 8, 0), *(pytest.param(8, 14, seed, marks=pytest.mark.long) for seed in range(3))],
+)
+def test_what_no_search_solves_is_no_noise(dim, rank, seed):
+    # Exact tensors near the counting bound: told right.
+    assert tdlab.estimate_rank(planted(dim, rank, seed), rng=seed).rank == rank
 
 
 @pytest.mark.parametrize("dim", [20, 25])
@@ -128,8 +136,8 @@ def test_large_noise_has_no_rank(dim):
 
 
 def test_limits_of_the_search():
-    tensor = planted(8, 11, 0)
-    assert tdlab.estimate_rank(tensor, rng=0, max_rank=10).rank is None
+    tensor = planted(5, 6, 0)
+    assert tdlab.estimate_rank(tensor, rng=0, max_rank=5).rank is None
     noise = tdlab.gaussian_tensor(9, rng=0)
     late = tdlab.estimate_rank(noise, rng=0, max_seconds=0.0)
     assert late.rank is None and "passed before" in late.message
@@ -137,7 +145,7 @@ def test_limits_of_the_search():
         tdlab.decompose(noise, rng=0, max_seconds=0.0)
     for scale in (1e-120, 1e120):
         scaled = tdlab.FactoredTensor(tensor.components, scale * tensor.weights)
-        assert tdlab.estimate_rank(scaled, rng=0).rank == 11
+        assert tdlab.estimate_rank(scaled, rng=0).rank == 6
 
 
 @pytest.mark.parametrize(

@@ -69,9 +69,39 @@ def test_a_failed_fit_is_unknown():
     assert uniqueness(failed) == "unknown"
 
 
-def test_confidence_covers():
+def test_confidence_covers_at_the_minimum_next_to_the_truth():
     # 60 noisy tensors of 8 components: 480 cosines (dependent within a tensor). Nominal 95%; the
     # standard error is below 1.5%, so a true 95% stays above 90% at more than 3 errors.
+    truth = tdlab.sample_network(10, 8, "He3", "sphere", rng=0).weights
+    clean, like = FactoredTensor(truth).dense(), exact(truth)
+    covered, bounds = [], []
+    for seed in range(60):
+        noise = tdlab.gaussian_tensor(10, norm=0.1 * np.linalg.norm(clean), rng=seed).dense()
+        result = descended(like, truth, clean + noise)
+        lower = confidence(result)
+        covered.extend((result.components * truth).sum(axis=1) >= lower)
+        bounds.extend(1 - lower)
+    assert 0.90 <= np.mean(covered) <= 0.99
+    assert np.median(bounds) < 0.05
+
+
+def test_a_search_ends_at_the_minimum_next_to_the_truth():
+    # Of the same tensors: what covers at that minimum covers for searches, which end there.
+    truth = tdlab.sample_network(10, 8, "He3", "sphere", rng=0).weights
+    clean, like = FactoredTensor(truth).dense(), exact(truth)
+    for seed in (2, 3):
+        noise = tdlab.gaussian_tensor(10, norm=0.1 * np.linalg.norm(clean), rng=seed).dense()
+        runs = (tdlab.decompose(clean + noise, 8, "lm", rng=k, noise=0.1) for k in range(5))
+        result = next(run for run in runs if run.success)
+        order = tdlab.match(result.components, truth, threshold=0.9).assignment
+        near = descended(like, truth, clean + noise)
+        np.testing.assert_allclose(result.components[order], near.components, atol=1e-4)
+        np.testing.assert_allclose(confidence(result)[order], confidence(near), atol=1e-3)
+
+
+@pytest.mark.long
+def test_confidence_covers():
+    # The same 60 tensors, searched.
     truth = tdlab.sample_network(10, 8, "He3", "sphere", rng=0).weights
     array = FactoredTensor(truth).dense()
     covered, bounds = [], []
@@ -90,6 +120,24 @@ def test_confidence_covers():
     assert np.median(bounds) < 0.05
 
 
+def descended(like, truth, noisy, steps=10):
+    """The decomposition in which Gauss-Newton ends from the truth: bounds are tested, no search."""
+    rows = truth
+    for _ in range(steps):
+        rest = noisy - FactoredTensor(rows).dense()
+        gradient = 3 * np.einsum("abc,ia,ib->ic", rest, rows, rows, optimize=True)
+        gram = jacobian_gram(rows, np.ones(len(rows)), 3)
+        rows = rows + np.linalg.solve(gram, gradient.ravel()).reshape(rows.shape)
+    norms = np.linalg.norm(rows, axis=1)
+    rest = noisy - FactoredTensor(rows).dense()
+    return dataclasses.replace(
+        like,
+        components=rows / norms[:, None],
+        weights=norms**3,
+        residual=np.linalg.norm(rest) / np.linalg.norm(noisy),
+    )
+
+
 def test_bounds_of_a_noise_estimated_on_few_degrees_of_freedom_cover():
     """(10, 21): ten degrees of freedom. Chi-square quantiles hold 91% (benchmarks, 20 000 cosines).
 
@@ -103,20 +151,7 @@ def test_bounds_of_a_noise_estimated_on_few_degrees_of_freedom_cover():
     like, each, all_of_them = exact(truth), [], []
     for _ in range(25):
         noise = tdlab.gaussian_tensor(dim, norm=0.001 * np.linalg.norm(clean), rng=rng).dense()
-        rows = truth
-        for _ in range(5):  # Gauss-Newton from the truth: the bounds are tested, not a search
-            rest = clean + noise - FactoredTensor(rows).dense()
-            gradient = 3 * np.einsum("abc,ia,ib->ic", rest, rows, rows)
-            gram = jacobian_gram(rows, np.ones(rank), 3)
-            rows = rows + np.linalg.solve(gram, gradient.ravel()).reshape(rows.shape)
-        norms = np.linalg.norm(rows, axis=1)
-        rest = clean + noise - FactoredTensor(rows).dense()
-        result = dataclasses.replace(
-            like,
-            components=rows / norms[:, None],
-            weights=norms**3,
-            residual=np.linalg.norm(rest) / np.linalg.norm(clean + noise),
-        )
+        result = descended(like, truth, clean + noise, steps=5)
         cosines = (result.components * truth).sum(axis=1)
         each.append(np.mean(cosines >= confidence(result)))
         all_of_them.append(np.all(cosines >= confidence(result, joint=True)))

@@ -69,7 +69,7 @@ def test_a_true_check_of_many_cells_fails_by_chance_at_most_once_in_20():
     # favourable case. At 95% alone one cell in 93 lies beyond, of ten cells some in 10% of scans.
     check = Check("", "risk", (), unit="1", level=None, above=1.0, below=None)
     rng = np.random.default_rng(0)
-    scans, many, fails, plain = 4000, 10, 0, 0
+    scans, many, fails, plain = 1000, 10, 0, 0
     for values in 1.0 + rng.standard_normal((scans, many, 10)):
         at = [
             made(*(median_interval(list(row), level)[1:] for row in values))
@@ -237,7 +237,7 @@ def test_no_true_check_of_an_experiment_fails_in_95_of_100():
     # Six checks of two cells each, all true at the bound: the least favourable case.
     checks = [replace(ABOVE, above=1.0, text=str(i)) for i in range(6)]
     rng = np.random.default_rng(0)
-    scans, fails, apart = 1000, 0, 0
+    scans, fails, apart = 400, 0, 0
 
     class Scan:
         def __init__(self):

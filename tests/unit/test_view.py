@@ -39,22 +39,29 @@ def store(tmp_path_factory):
     return tdlab.run(parse_spec(SPEC), store=path, workers=1)
 
 
+@pytest.fixture(scope="module")
+def drawn(store, tmp_path_factory):
+    """(folder, paths) of the figures of the store."""
+    folder = tmp_path_factory.mktemp("drawn")
+    return folder, plot_store(store, folder)
+
+
 def read(path):
     with path.open() as file:
         return list(csv.DictReader(file))
 
 
-def test_every_figure_comes_in_three_formats_with_its_data(store, tmp_path):
-    paths = plot_store(store, tmp_path)
+def test_every_figure_comes_in_three_formats_with_its_data(drawn):
+    _, paths = drawn
     stems = {path.stem for path in paths}
     assert stems == {"phase-He3-isotropic", "phase-x-3-sphere", "risk-He3-isotropic"}
     assert {path.suffix for path in paths} == {".png", ".svg", ".pdf", ".csv"}
     assert len(paths) == 12 and all(path.stat().st_size > 100 for path in paths)
 
 
-def test_the_data_are_those_of_the_store(store, tmp_path):
-    plot_store(store, tmp_path)
-    rows = read(tmp_path / "phase-x-3-sphere.csv")
+def test_the_data_are_those_of_the_store(store, drawn):
+    folder, _ = drawn
+    rows = read(folder / "phase-x-3-sphere.csv")
     counts = {
         (c.method, c.rank): c for c in store.counts() if c.problem == "x**3/sphere" and not c.null
     }
@@ -64,26 +71,24 @@ def test_the_data_are_those_of_the_store(store, tmp_path):
         assert int(row["recovered"]) == cell.outcomes["recovered"]
         assert int(row["unsupported"]) == cell.outcomes["unsupported"]
         assert float(row["r_id"]) == 5.0 and float(row["r_LD"]) == 8.0
-    risks = read(tmp_path / "risk-He3-isotropic.csv")
+    risks = read(folder / "risk-He3-isotropic.csv")
     assert {row["kind"] for row in risks} == {"planted", "null"}
     assert {row["method"] for row in risks} == {"lm"}  # jennrich is outside its range
 
 
-def test_the_figure_says_where_the_window_is_empty(store, tmp_path):
-    plot_store(store, tmp_path)
-    text = (tmp_path / "phase-He3-isotropic.svg").read_text()
+def test_the_figure_says_where_the_window_is_empty(drawn):
+    folder, _ = drawn
+    text = (folder / "phase-He3-isotropic.svg").read_text()
     assert "empty at d = 4, 5" in text and "outside method's range" in text
-    risk = (tmp_path / "risk-He3-isotropic.svg").read_text()
+    risk = (folder / "risk-He3-isotropic.svg").read_text()
     assert "improper" in risk and "null" in risk and "trivial" in risk
 
 
-def test_the_same_store_gives_the_same_bytes(store, tmp_path):
-    folders = [tmp_path / "first", tmp_path / "second"]
-    contents = []
-    for folder in folders:
-        folder.mkdir()
-        contents.append({path.name: path.read_bytes() for path in plot_store(store, folder)})
-    assert contents[0] == contents[1]
+def test_the_same_store_gives_the_same_bytes(store, drawn, tmp_path):
+    first, second = drawn[1], plot_store(store, tmp_path)
+    assert {path.name: path.read_bytes() for path in first} == {
+        path.name: path.read_bytes() for path in second
+    }
 
 
 def test_median_intervals_cover():
