@@ -33,6 +33,8 @@ def start(spec, store, workers=2):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        # A test runner in the background may have SIGINT ignored, and a child inherits that.
+        preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in (1, 2, 15)],
     )
 
 
@@ -160,24 +162,23 @@ def test_a_hundred_kills_at_random_moments(undisturbed, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_signal_ends_with_130_and_an_intact_store(undisturbed, tmp_path, number):
     spec, expected = undisturbed
-    for attempt in range(5):
-        store = tmp_path / f"stopped-{attempt}.db"
-        running = start(spec, store)
-        while committed(store) < 3:
-            time.sleep(0.02)
-        running.send_signal(number)
-        _, errors = running.communicate(timeout=30)
-        # A scan that was over before the signal came shows nothing.
-        if running.returncode != 0 or len(table(store)) < len(expected):
-            break
+    # Far more trials than end before the signal comes; of these the scan's own are resumed.
+    longer, store = tmp_path / "longer.toml", tmp_path / "stopped.db"
+    longer.write_text(spec.read_text().replace("trials = 6", "trials = 2000"))
+    running = start(longer, store)
+    while committed(store) < 3:
+        time.sleep(0.02)
+    running.send_signal(number)
+    _, errors = running.communicate(timeout=30)
     assert running.returncode == 130
     assert "Traceback" not in errors
     assert errors.strip().splitlines()[-1].startswith("tdlab: interrupted")
     assert not store.with_name(f"{store.name}-wal").exists()
     rows = table(store)
-    assert 0 < len(rows) < len(expected)
+    assert 0 < len(rows) < 2000
     assert tdlab("run", spec, "--store", store).returncode == 0
-    assert table(store) == expected
+    assert [row for row in table(store) if row[6] < 6] == expected
+    assert set(rows) <= set(table(store))
 
 
 def test_status_reads_and_a_second_writer_is_refused_while_a_run_writes(undisturbed, tmp_path):
