@@ -38,10 +38,27 @@ def normal_matrix(rows: np.ndarray, signs: np.ndarray, order: int) -> np.ndarray
 
 def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
     """Whether the terms cannot move while their sum stays: the Jacobian has full rank."""
+    # Loaded here, because every command imports this file, and few fit anything.
+    from scipy.linalg.lapack import dpotrf, zpotrf
+
     normal = normal_matrix(rows, signs, order)
     scale = np.sqrt(np.maximum(np.real(np.diagonal(normal)), 1e-300))
-    values = np.linalg.eigvalsh(normal / np.outer(scale, scale))
-    return bool(values[0] > _SINGULAR * values[-1])
+    normal /= scale[:, None]
+    normal /= scale
+    # The least eigenvalue exceeds that share of the largest where the difference has a Cholesky
+    # factor, which takes a fifth of the time of eigenvalues.
+    where = np.arange(len(normal))
+    normal[where, where] -= _SINGULAR * _largest(normal)
+    factor = zpotrf if np.iscomplexobj(normal) else dpotrf
+    return factor(normal.T, lower=True, overwrite_a=True, clean=False)[1] == 0
+
+
+def _largest(matrix: np.ndarray) -> float:
+    """The largest eigenvalue of a positive semidefinite matrix, to about a tenth."""
+    vector = np.abs(matrix).sum(axis=1)
+    for _ in range(6):
+        vector = matrix @ (vector / np.linalg.norm(vector))
+    return float(np.linalg.norm(vector))
 
 
 def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:

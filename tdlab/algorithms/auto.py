@@ -43,6 +43,8 @@ from tdlab.tensors import SymmetricTensor
 _LARGE = 80
 # Dimension up to which pencils of order 3 cost no more than a quick start.
 _PENCILS = 20
+# Share of the largest eigenvalue of a random contraction above which none is taken for zero.
+_SPANNED = 1e-4
 # Steps of the first slow attempt.
 _FIRST_TURN = 2000
 
@@ -117,8 +119,9 @@ class Auto:
     ) -> Decomposition:
         rng = own_stream(rng, Part.METHOD)
         if budget.noise == 0.0 and tensor.order > 2 and tensor.dim**tensor.order <= LARGEST_ENTRIES:
-            inner, basis = span(tensor, rng.spawn(1)[0])
-            if 1 < inner.dim < tensor.dim:
+            own = rng.spawn(1)[0]
+            inner, basis = (tensor, None) if _fills(tensor, own) else span(tensor, own)
+            if basis is not None and 1 < inner.dim < tensor.dim:
                 # Terms in a subspace are a tensor of that subspace, where all costs less.
                 return self._lifted(tensor, basis, self._climb(inner, rank, rng, budget), budget)
         return self._climb(tensor, rank, rng, budget)
@@ -215,6 +218,13 @@ class Auto:
             nit=sum(t.nit for t in tried),
             seconds=budget.seconds,
         )
+
+
+def _fills(tensor: SymmetricTensor, rng: np.random.Generator) -> bool:
+    """Whether one random contraction shows at once that the terms span the whole space."""
+    matrix = tensor.contract(*rng.standard_normal((tensor.order - 2, tensor.dim)))
+    sizes = np.abs(np.linalg.eigvalsh(matrix))
+    return bool(sizes.min() > _SPANNED * sizes.max())
 
 
 def _sentences(messages: list[str]) -> str:
