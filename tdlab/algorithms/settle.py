@@ -210,15 +210,16 @@ def search(
     wanted, most = _effort(inner.dim, rank, tensor.order, hopeless)
     signs = _Signs(inner, rank)
     optima = Optima(tensor.order)
-    for one in earlier:
-        polished = refit(method, tensor, one, budget)
-        if len(polished.components) == rank:
-            optima.add(polished)
     whitened = _balanced(method, tensor, inner, basis, rank, rng, budget)
     if whitened is not None:
         # Its neighbour in plain least squares is a run like others.
         optima.add(refit(method, tensor, whitened, budget))
         wanted = most = _THREE
+    else:
+        for one in earlier:
+            polished = refit(method, tensor, one, budget)
+            if len(polished.components) == rank:
+                optima.add(polished)
     complex_fit = _ComplexSearch(target, rank, rng, budget)
     complex_runs = _MANY_COMPLEX_RUNS if known.shows and known.rank == rank else _COMPLEX_RUNS
     steps = 0
