@@ -63,10 +63,13 @@ class Optima:
     order : int
     groups : list of lists of Decomposition
         Fits that agree; the first of a group is its best.
+    judged : pair of Decomposition, optional
+        The best fit that was last asked whether it may stand under noise, and the answer.
     """
 
     order: int
     groups: list[list[Decomposition]] = field(default_factory=list)
+    judged: tuple[Decomposition, Decomposition] | None = None
 
     def add(self, fit: Decomposition) -> None:
         """Put a fit to those that it agrees with."""
@@ -519,6 +522,18 @@ def _stands(
 ) -> Decomposition:
     """The best fit, a success if its remainder may be noise that leaves every component sure."""
     best = optima.best
+    if optima.judged is None or optima.judged[0] is not best:
+        optima.judged = best, _judged(method, tensor, best, known, budget)
+    return optima.judged[1]
+
+
+def _judged(
+    method: Method,
+    tensor: SymmetricTensor,
+    best: Decomposition,
+    known: Bound | None,
+    budget: Budget,
+) -> Decomposition:
     if not _noise_like(tensor, best, known, budget):
         return best
     level = noise_behind(best.residual, tensor.dim, best.rank, tensor.order)

@@ -181,7 +181,10 @@ def test_weak_components_above_the_noise_are_a_success():
         assert tdlab.match(found.components, truth, order=4).worst > 0.99
 
 
-@pytest.mark.parametrize(("dim", "rank", "level"), [(10, 8, 0.1), (10, 14, 0.05)])
+@pytest.mark.parametrize(
+    ("dim", "rank", "level"),
+    [(10, 8, 0.1), pytest.param(10, 14, 0.05, marks=pytest.mark.long)],
+)
 def test_confidence_covers_where_the_noise_is_estimated(dim, rank, level):
     # Nominal 95%; over 30 tensors the standard error is below 2% even if the errors of one tensor
     # were as good as 4 independent ones.
