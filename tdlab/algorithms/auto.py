@@ -44,7 +44,7 @@ _LARGE = 80
 # Dimension up to which pencils of order 3 cost no more than a quick start.
 _PENCILS = 20
 # Share of the largest eigenvalue of a random contraction above which none is taken for zero.
-_SPANNED = 1e-4
+_SPANNED = 1e-10
 # Steps of the first slow attempt.
 _FIRST_TURN = 2000
 
