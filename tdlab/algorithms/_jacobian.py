@@ -39,7 +39,7 @@ def normal_matrix(rows: np.ndarray, signs: np.ndarray, order: int) -> np.ndarray
 def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
     """Whether the terms cannot move while their sum stays: the Jacobian has full rank."""
     # Loaded here, because every command imports this file, and few fit anything.
-    from scipy.linalg.lapack import dpotrf, zpotrf
+    from scipy.linalg import get_lapack_funcs
 
     normal = normal_matrix(rows, signs, order)
     scale = np.sqrt(np.maximum(np.real(np.diagonal(normal)), 1e-300))
@@ -49,7 +49,7 @@ def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
     # factor, which takes a fifth of the time of eigenvalues.
     where = np.arange(len(normal))
     normal[where, where] -= _SINGULAR * _largest(normal)
-    factor = zpotrf if np.iscomplexobj(normal) else dpotrf
+    (factor,) = get_lapack_funcs(("potrf",), (normal,))
     return factor(normal.T, lower=True, overwrite_a=True, clean=False)[1] == 0
 
 

@@ -22,6 +22,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from tdlab.algorithms._complex import complex_terms
+from tdlab.algorithms._descents import search
 from tdlab.algorithms._noise import refit
 from tdlab.algorithms._rank_bounds import span
 from tdlab.algorithms._small import fits_in
@@ -32,7 +34,7 @@ from tdlab.algorithms.hankel import Hankel
 from tdlab.algorithms.homotopy import Homotopy
 from tdlab.algorithms.jennrich import Jennrich
 from tdlab.algorithms.koszul_young import KoszulYoung
-from tdlab.algorithms.settle import complex_terms, search, settle
+from tdlab.algorithms.settle import settle
 from tdlab.algorithms.spm import SPM
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from tdlab.algorithms._jacobian import independent_parts, regular, undetermined
+from tdlab.algorithms._jacobian import undetermined
 from tdlab.algorithms._noise import noise_gain, null_bar
+from tdlab.algorithms._unique import uniqueness_of
 from tdlab.tensors import FactoredTensor, SymmetricTensor
-from tdlab.theory import TWO_DECOMPOSITIONS, uniqueness_class
 
 if TYPE_CHECKING:
     from tensorly.cp_tensor import CPTensor
@@ -26,10 +26,6 @@ EXACT_FIT = 1e-7
 _ROUNDED = 1e-5
 # Coarsest rounding of data that an exact fit is judged by.
 _FINE = 1e-4
-# Singular values of unit rows below this share of the largest are no dimension of their own.
-_FLAT = 1e-6
-# Parameters r d up to which an exact fit is asked whether its terms can move.
-_JACOBIAN = 600
 
 
 class Status(StrEnum):
@@ -288,7 +284,7 @@ def finish(
         left = residual * tensor.norm()
         loose, buried = undetermined(rows, weights, order, left, noise_gain(dim, order))
         success = loose == buried == 0
-    unique, why = _uniqueness(rows, weights, order, rank) if success else ("unknown", "")
+    unique, why = uniqueness_of(rows, weights, order, rank) if success else ("unknown", "")
     if success:
         status = Status.CONVERGED if unique == "generic" else Status.FIT_NOT_UNIQUE
         message = f"Fits the tensor to a relative residual of {residual:.1e}.{why}"
@@ -374,55 +370,3 @@ def cancelling(result: Decomposition, tensor: SymmetricTensor) -> bool:
 def _cancelling(rows: np.ndarray, weights: np.ndarray, norm: float) -> bool:
     """Whether single terms are far larger than the tensor: they can only cancel in pairs."""
     return len(weights) > 1 and float(np.abs(weights).max()) > 3.0 * norm
-
-
-def _uniqueness(rows: np.ndarray, weights: np.ndarray, order: int, rank: int) -> tuple[str, str]:
-    """Whether others than this exact fit, or fit under noise, are to be expected; and why, in a
-    sentence.
-
-    What counts is the dimension of the span: terms in a subspace are a tensor of that subspace. And
-    where the terms fall into parts whose spans are independent, each part's own.
-    """
-    count, dim = rows.shape
-    if count < rank:
-        return "no", (
-            f" {count} terms suffice for it, so that decompositions into {rank} are not unique."
-        )
-    if count <= 1:
-        return "generic", ""
-    values = np.linalg.svd(rows, compute_uv=False)
-    span = int((values > _FLAT * values[0]).sum())
-    if order > 2 and span == count:
-        return "generic", ""
-    inside = "" if span == dim else f" The terms span {span} of {dim} dimensions."
-    for part in independent_parts(rows, span) if order > 2 else [np.arange(count)]:
-        own = int(np.linalg.matrix_rank(rows[part], rtol=_FLAT))
-        if order > 2 and own == len(part):
-            continue
-        where = f"A generic tensor of order {order}, dimension {own} and rank {len(part)}"
-        if len(part) < count:
-            inside = (
-                f" {len(part)} of the {count} terms span {own} of {dim} dimensions, independent "
-                "of the others."
-            )
-        if (order, own, len(part)) in TWO_DECOMPOSITIONS:
-            return "no", (
-                f"{inside} {where} has other decompositions: exactly two over the complex numbers, "
-                "and whether the other one is real, this one does not tell."
-            )
-        if uniqueness_class(own, len(part), order) == "no":
-            return "no", (
-                f"{inside} {where} has other decompositions that fit as well, so these components "
-                "need not be the planted ones."
-            )
-    if count * dim <= _JACOBIAN and not _regular(rows, weights, order):
-        return "no", (
-            f"{inside} These terms can move while their sum stays: there are too many of them, or "
-            "they are in special position."
-        )
-    return "generic", "" if span == dim else f" The terms span {span} of {dim} dimensions."
-
-
-def _regular(rows: np.ndarray, weights: np.ndarray, order: int) -> bool:
-    signs = np.where(weights < 0.0, -1.0, 1.0)
-    return regular(rows * (np.abs(weights) ** (1.0 / order))[:, None], signs, order)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms.base import _uniqueness
+from tdlab.algorithms._unique import uniqueness_of
 from tdlab.theory import r_id
 from tests import cases
 
@@ -168,7 +168,7 @@ def test_each_part_of_a_direct_sum_has_to_be_unique(order, blocks, expected):
         rows[-1][:, first : first + inner] = rng.standard_normal((count, inner))
         first += inner
     turned = np.vstack(rows) @ np.linalg.qr(rng.standard_normal((dim, dim)))[0]
-    told = _uniqueness(unit(turned), np.ones(len(turned)), order, len(turned))
+    told = uniqueness_of(unit(turned), np.ones(len(turned)), order, len(turned))
     assert told[0] == expected
 
 
