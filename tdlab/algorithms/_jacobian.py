@@ -14,8 +14,6 @@ import numpy as np
 _SINGULAR = 1e-11
 # Coefficients in a basis of rows that are taken for zero.
 _JOINED = 1e-6
-# Parameters r d up to which noise is followed through the inverse.
-_LARGEST = 600
 # Mean squared angle of a component, in radians, from which on its direction is anyone's guess:
 # twice it, about its 95% quantile, is (pi/2)^2.
 _LOOSE = 0.5 * (math.pi / 2) ** 2
@@ -81,7 +79,12 @@ def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:
 
 
 def undetermined(
-    rows: np.ndarray, weights: np.ndarray, order: int, residual: float, gain: float
+    rows: np.ndarray,
+    weights: np.ndarray,
+    order: int,
+    residual: float,
+    gain: float,
+    largest: int = 600,
 ) -> tuple[int, int]:
     """Components whose direction noise leaves open, and those that may be nothing but noise.
 
@@ -101,6 +104,8 @@ def undetermined(
         |T - T_hat|.
     gain : float
         What one component takes of noise, in units of s^2.
+    largest : int
+        Parameters r d up to which the inverse is whole.
 
     Returns
     -------
@@ -116,7 +121,7 @@ def undetermined(
     sizes = np.abs(weights) ** (1.0 / order)
     variance = residual**2 / left
     most = gain * variance * (1.0 + 2.0 * math.sqrt(2.0 / left))
-    if rank * dim > _LARGEST:
+    if rank * dim > largest:
         # J^T J has k |w|^{2(k-1)} across the component.
         angles = variance * (dim - 1) / (order * weights**2)
         return int((angles > _LOOSE).sum()), int((weights**2 <= most).sum())

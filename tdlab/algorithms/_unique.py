@@ -13,16 +13,17 @@ from tdlab.theory import TWO_DECOMPOSITIONS, uniqueness_class
 
 # Singular values of unit rows below this share of the largest are no dimension of their own.
 _FLAT = 1e-6
-# Parameters r d up to which an exact fit is asked whether its terms can move.
-_JACOBIAN = 600
 
 
-def uniqueness_of(rows: np.ndarray, weights: np.ndarray, order: int, rank: int) -> tuple[str, str]:
+def uniqueness_of(
+    rows: np.ndarray, weights: np.ndarray, order: int, rank: int, largest: int = 600
+) -> tuple[str, str]:
     """Whether others than this exact fit, or fit under noise, are to be expected; and why, in a
     sentence.
 
     What counts is the dimension of the span: terms in a subspace are a tensor of that subspace. And
-    where the terms fall into parts whose spans are independent, each part's own.
+    where the terms fall into parts whose spans are independent, each part's own. Up to ``largest``
+    parameters r d it is asked whether the terms can move.
     """
     count, dim = rows.shape
     if count < rank:
@@ -56,7 +57,7 @@ def uniqueness_of(rows: np.ndarray, weights: np.ndarray, order: int, rank: int) 
                 f"{inside} {where} has other decompositions that fit as well, so these components "
                 "need not be the planted ones."
             )
-    if count * dim <= _JACOBIAN and not _regular(rows, weights, order):
+    if count * dim <= largest and not _regular(rows, weights, order):
         return "no", (
             f"{inside} These terms can move while their sum stays: there are too many of them, or "
             "they are in special position."

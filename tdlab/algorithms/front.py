@@ -210,9 +210,10 @@ def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -
         return f"'{method.name}' decomposes tensors of kind {', '.join(accepted)}, not {kind}."
     largest = method.limit(tensor.dim, tensor.order)
     if largest is not None and rank > largest:
+        advice = "lower the rank" if method.name == "auto" else "try method='auto'"
         return (
             f"'{method.name}' needs rank <= {largest} at dimension {tensor.dim}, and was asked for "
-            f"{rank}: try method='auto'."
+            f"{rank}: {advice}."
         )
     if tensor.norm() == 0.0:
         return "The tensor is zero: it has no components."

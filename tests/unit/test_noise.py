@@ -173,6 +173,18 @@ def test_a_success_has_lost_no_component_to_the_noise(dim, rank, order, level):
             assert found.status is not Status.CONVERGED
 
 
+def test_one_of_a_nearly_coinciding_pair_is_not_lost_unnoticed():
+    # 625 parameters. Alone, the term that noise made in its place would look well determined.
+    rng = np.random.default_rng(100)
+    truth = rng.standard_normal((25, 25))
+    truth /= np.linalg.norm(truth, axis=1, keepdims=True)
+    aside = rng.standard_normal(25)
+    aside -= (aside @ truth[0]) * truth[0]
+    truth[1] = 0.98 * truth[0] + math.sqrt(1 - 0.98**2) * aside / np.linalg.norm(aside)
+    found = tdlab.decompose(noisy(truth, 0.1, 3), 25, "lm", rng=0)
+    assert not found.success or tdlab.match(found.components, truth).worst > 0.7
+
+
 def test_weak_components_above_the_noise_are_a_success():
     for seed in range(500, 504):
         truth = np.random.default_rng(seed).standard_normal((5, 6))

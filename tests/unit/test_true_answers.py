@@ -172,6 +172,15 @@ def test_each_part_of_a_direct_sum_has_to_be_unique(order, blocks, expected):
     assert told[0] == expected
 
 
+def test_terms_in_special_position_are_not_generic_in_larger_problems():
+    # Three of 27 terms in a plane, where a binary cubic has infinitely many sums of three.
+    rng = np.random.default_rng(31)
+    inside = rng.standard_normal((3, 2)) @ rng.standard_normal((2, 24))
+    rows = unit(np.vstack([inside, rng.standard_normal((24, 24))]))
+    found = tdlab.decompose(powers(rows, np.ones(27), 3), 27, rng=1)
+    assert not found.success or found.unique == "no"
+
+
 def test_limits_of_sums_are_degenerate():
     for name, below in (("cusp, y^2 z - x^3", 3), ("x^2 y", 2)):
         tensor = cases.border_rank()[name][0]
