@@ -196,7 +196,7 @@ def _effort(dim: int, rank: int, order: int, hopeless: bool) -> tuple[int, int]:
     if hopeless:
         # Best approximations by few terms have many local optima, and cost little.
         size = rank * dim
-        least = 40 if size <= 30 else 20 if size <= 60 else 8 if size <= 150 else THREE
+        least = 40 if size <= 30 else 20 if size <= 60 else 8 if size <= 250 else 5
         least = min(least, 12) if rank == 1 else least
         return least, max(2 * most, least)
     left = freedom(dim, rank, order)
