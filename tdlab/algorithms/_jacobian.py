@@ -6,14 +6,11 @@ Cost       O(r^2 d^2) to form, (r d)^3 for its eigenvalues
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 # Eigenvalues of J^H J carry an error of 1e-16 of the largest; below this share they may be zero.
 _SINGULAR = 1e-11
-# Coefficients in a basis of rows that are taken for zero.
-_JOINED = 1e-6
 # Mean squared angle of a component, in radians, from which on its direction is anyone's guess:
 # twice it, about its 95% quantile, is (pi/2)^2.
 _LOOSE = 0.5 * (math.pi / 2) ** 2
@@ -57,25 +54,6 @@ def _largest(matrix: np.ndarray) -> float:
     for _ in range(6):
         vector = matrix @ (vector / np.linalg.norm(vector))
     return float(np.linalg.norm(vector))
-
-
-def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:
-    """Numbers of the rows (r, d), of that rank, in the finest parts whose spans are independent.
-
-    Written in a basis of ``span`` rows, two rows belong together where a row has coefficients on
-    both: the connected components of the matroid of the rows.
-    """
-    from scipy.linalg import qr
-    from scipy.sparse.csgraph import connected_components
-
-    found: Any = qr(rows.T, mode="economic", pivoting=True)
-    _, upper, pivots = found
-    basis, rest = pivots[:span], pivots[span:]
-    coefficients = np.linalg.solve(upper[:span, :span], upper[:span, span:])
-    joined = np.zeros((len(rows), len(rows)), bool)
-    joined[np.ix_(basis, rest)] = np.abs(coefficients) > _JOINED
-    count, labels = connected_components(joined, directed=False)
-    return [np.flatnonzero(labels == part) for part in range(count)]
 
 
 def undetermined(

@@ -6,13 +6,17 @@ Source     `tdlab.theory.uniqueness_class` for generic tensors; the rules for su
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from tdlab.algorithms._jacobian import independent_parts, regular
+from tdlab.algorithms._jacobian import regular
 from tdlab.theory import TWO_DECOMPOSITIONS, uniqueness_class
 
 # Singular values of unit rows below this share of the largest are no dimension of their own.
 _FLAT = 1e-6
+# Coefficients in a basis of rows that are taken for zero.
+_JOINED = 1e-6
 
 
 def uniqueness_of(
@@ -68,3 +72,22 @@ def uniqueness_of(
 def _regular(rows: np.ndarray, weights: np.ndarray, order: int) -> bool:
     signs = np.where(weights < 0.0, -1.0, 1.0)
     return regular(rows * (np.abs(weights) ** (1.0 / order))[:, None], signs, order)
+
+
+def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:
+    """Numbers of the rows (r, d), of that rank, in the finest parts whose spans are independent.
+
+    Written in a basis of ``span`` rows, two rows belong together where a row has coefficients on
+    both: the connected components of the matroid of the rows.
+    """
+    from scipy.linalg import qr
+    from scipy.sparse.csgraph import connected_components
+
+    found: Any = qr(rows.T, mode="economic", pivoting=True)
+    _, upper, pivots = found
+    basis, rest = pivots[:span], pivots[span:]
+    coefficients = np.linalg.solve(upper[:span, :span], upper[:span, span:])
+    joined = np.zeros((len(rows), len(rows)), bool)
+    joined[np.ix_(basis, rest)] = np.abs(coefficients) > _JOINED
+    count, labels = connected_components(joined, directed=False)
+    return [np.flatnonzero(labels == part) for part in range(count)]
