@@ -80,7 +80,10 @@ def check_array(what: str, value: Any, shape: tuple[int | str, ...]) -> np.ndarr
     if not fits:
         raise InputError(f"{what}: got shape {array.shape}, wanted {wanted}")
     if 0 in array.shape:
-        raise InputError(f"{what}: got an empty array of shape {array.shape}, wanted {wanted}")
+        raise InputError(f"{what}: got an empty array of shape {array.shape}, wanted sizes >= 1")
+    if np.ma.is_masked(value):
+        missing = int(np.ma.getmaskarray(value).sum())
+        raise InputError(f"{what}: got {missing} masked entries, wanted none")
     if not np.isfinite(array).all():
         bad = np.argwhere(~np.isfinite(array))
         where = ", ".join(map(str, bad[0]))

@@ -17,6 +17,7 @@ from tdlab.algorithms import _small
 from tdlab.algorithms._jacobian import regular
 from tdlab.algorithms._rank_bounds import span
 from tdlab.algorithms._verdict import inner_bound, telling
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
 from tdlab.tensors import SymmetricTensor
 from tdlab.theory import uniqueness_class
@@ -110,6 +111,6 @@ class ComplexSearch:
         beside = f" and {singles} real ones" if singles else ""
         return (
             f"Exact over the complex numbers only: {pairs} pairs of complex conjugate terms"
-            f"{beside} fit to {fit.residual:.0e}, and no other {rank} terms do. What is shown is "
-            "the best real fit found; over the real numbers the rank is larger."
+            f"{beside} fit to {fit.residual:.0e}, and no other {n_terms(rank)} do. What is "
+            "shown is the best real fit found; over the real numbers the rank is larger."
         )

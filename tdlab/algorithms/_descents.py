@@ -29,6 +29,7 @@ from tdlab.algorithms._noise import freedom, null_bar, refit
 from tdlab.algorithms._optima import Optima
 from tdlab.algorithms._rank_bounds import Bound, span
 from tdlab.algorithms._verdict import THREE, TWO, inner_bound, stands, verdict
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status
 from tdlab.tensors import SymmetricTensor
 
@@ -135,7 +136,7 @@ def _undecided(best: Decomposition, optima: Optima, known: Bound) -> Decompositi
         message=(
             f"The best of {optima.runs} independent runs, which {optima.agreement} of them found: "
             "there may be better ones, and they need not have these components. An exact fit needs "
-            f"{known.rank} terms or more."
+            f"{n_terms(known.rank)} or more."
         ),
     )
 

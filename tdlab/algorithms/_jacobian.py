@@ -9,8 +9,15 @@ import math
 
 import numpy as np
 
+from tdlab.algorithms._apolar import Forms, size
+
 # Eigenvalues of J^H J carry an error of 1e-16 of the largest; below this share they may be zero.
 _SINGULAR = 1e-11
+# Singular values of J itself tell 1e-10 from zero. Where N (r d)^2 is at most that many, they are
+# asked when the eigenvalues cannot tell: just under the ranks where the terms do move, a draw in
+# a hundred is as ill-conditioned as that, and determined all the same.
+_STILL = 1e-10
+_AFFORDABLE = 1e9
 # Mean squared angle of a component, in radians, from which on its direction is anyone's guess:
 # twice it, about its 95% quantile, is (pi/2)^2.
 _LOOSE = 0.5 * (math.pi / 2) ** 2
@@ -45,7 +52,25 @@ def regular(rows: np.ndarray, signs: np.ndarray, order: int) -> bool:
     where = np.arange(len(normal))
     normal[where, where] -= _SINGULAR * _largest(normal)
     (factor,) = get_lapack_funcs(("potrf",), (normal,))
-    return factor(normal.T, lower=True, overwrite_a=True, clean=False)[1] == 0
+    if factor(normal.T, lower=True, overwrite_a=True, clean=False)[1] == 0:
+        return True
+    rank, dim = rows.shape
+    entries = size(dim, order)
+    if entries < rank * dim or entries * (rank * dim) ** 2 > _AFFORDABLE:
+        return False
+    columns = jacobian(rows, order)
+    values = np.linalg.svd(columns / np.linalg.norm(columns, axis=0), compute_uv=False)
+    return bool(values[-1] > _STILL * values[0])
+
+
+def jacobian(rows: np.ndarray, order: int) -> np.ndarray:
+    """J (N, r d) of nonzero rows, with signs left out, in orthonormal coordinates of Sym^order."""
+    low, high = Forms.of(rows.shape[1], order - 1), Forms.of(rows.shape[1], order)
+    powers, children = low.lift(rows), low.children()
+    out = np.zeros((len(high.scales), *rows.shape), dtype=rows.dtype)
+    for a, places in enumerate(children.T):
+        out[places, :, a] = (order * low.scales / high.scales[places])[:, None] * powers.T
+    return out.reshape(len(high.scales), -1)
 
 
 def _largest(matrix: np.ndarray) -> float:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.algorithms._even import Packing
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget
 from tdlab.algorithms.koszul_young import koszul_flattening
 from tdlab.tensors import FactoredTensor, SymmetricTensor, gaussian_tensor
@@ -123,7 +124,7 @@ def _koszul_young(
         if shown < full and shown % each == 0 and least >= dim:
             return Bound(least, True, f"{source} = {each} x {least}.")
         if least > best.rank:
-            best = Bound(least, False, f"{source}, which takes {least} terms of {each} each.")
+            best = Bound(least, False, f"{source}, which takes {n_terms(least)} of {each} each.")
     return best
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from tdlab.algorithms._exact import ExactFit, close_fits, exact_fit, searchable
 from tdlab.algorithms._rank_bounds import Bound, bound
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.auto import Auto
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, cancelling, finish
 from tdlab.algorithms.front import decompose
@@ -208,7 +209,7 @@ def _upwards(search: _Search, shown: Bound, certain: bool) -> Told:
         fit = search.real(rank, _MANY_STARTS)
         if fit is not None:
             proved = "and no fewer can" if rank == shown.rank else "and no fewer did"
-            message = f"{remarks}{rank} terms fit exactly, {proved}."
+            message = f"{remarks}{n_terms(rank, 'fit')} exactly, {proved}."
             if rank >= usual:
                 message += f" {_usual_sentence(dim, order, usual)}"
             if rank < usual or certain or rank <= telling(dim, order):
@@ -245,7 +246,7 @@ def _downwards(search: _Search, shown: Bound, last: int) -> Told | None:
     if search.clock.expired:
         return None
     proved = "and no fewer can" if high == shown.rank else "and no fewer did"
-    return Told(high, 0.0, "exact", f"{high} terms fit exactly, {proved}.", fit=fit)
+    return Told(high, 0.0, "exact", f"{n_terms(high, 'fit')} exactly, {proved}.", fit=fit)
 
 
 def _is_real(fit: ExactFit) -> bool:
@@ -256,22 +257,22 @@ def _is_real(fit: ExactFit) -> bool:
 
 def _complex_sentence(rank: int) -> str:
     return (
-        f"Over the complex numbers {rank} terms fit exactly, some of them in conjugate pairs; over "
-        "the real numbers the rank is larger."
+        f"Over the complex numbers {n_terms(rank, 'fit')} exactly, some of them in conjugate "
+        "pairs; over the real numbers the rank is larger."
     )
 
 
 def _border_sentence(search: _Search, rank: int) -> str:
     if search.close(rank):
         return (
-            f"{rank} terms come ever closer as they grow and cancel, but do not fit exactly: that "
-            "is the border rank, and the rank is larger."
+            f"{n_terms(rank, 'come')} ever closer as they grow and cancel, but do not fit "
+            "exactly: that is the border rank, and the rank is larger."
         )
-    return f"No exact fit of {rank} terms was found: the rank may be larger."
+    return f"No exact fit of {n_terms(rank)} was found: the rank may be larger."
 
 
 def _usual_sentence(dim: int, order: int, usual: int) -> str:
     return (
-        f"Almost any tensor of order {order} and dimension {dim} is a sum of {usual} terms over "
+        f"Almost any tensor of order {order} and dimension {dim} is a sum of {n_terms(usual)} over "
         "the complex numbers."
     )

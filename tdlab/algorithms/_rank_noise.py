@@ -26,6 +26,7 @@ from tdlab.algorithms._noise import (
 )
 from tdlab.algorithms._rank_exact import Told
 from tdlab.algorithms._rank_table import Table
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, cancelling
 from tdlab.algorithms.front import decompose
 from tdlab.algorithms.registry import get_method
@@ -88,7 +89,7 @@ def tell_noisy(
         if fit.residual <= EXACT_FIT and not cancelling(fit, tensor):
             best = fit
     if best.residual <= EXACT_FIT:
-        message = f"{rank} terms fit exactly, and no fewer did."
+        message = f"{n_terms(rank, 'fit')} exactly, and no fewer did."
         return Told(rank, 0.0, "exact", message, fit=best)
     if level == 0.0:
         return Told(None, 0.0, "", "", final=False)
@@ -113,7 +114,7 @@ def within(table: Table, level: float, largest: int) -> Told:
         if table.clock.expired:
             return Told(None, level, "", "", final=False)
         if high == largest:
-            message = f"No fit of up to {largest} terms is within the noise of {level:.2g}."
+            message = f"No fit of up to {n_terms(largest)} is within the noise of {level:.2g}."
             return Told(None, level, "", message, final=False)
         low, high = high, min(high + max(1, high // 3), largest)
     while high - low > 1:
@@ -121,8 +122,8 @@ def within(table: Table, level: float, largest: int) -> Told:
         low, high = (low, middle) if reaches(middle) else (middle, high)
     residual = table.rows[high].residual
     message = (
-        f"{high} terms leave a residual of {residual:.2g}, within the stated noise of {level:.2g} "
-        "less what the terms take of it, and no fewer did."
+        f"{n_terms(high, 'leave')} a residual of {residual:.2g}, within the stated noise of "
+        f"{level:.2g} less what the terms take of it, and no fewer did."
     )
     if residual >= null_bar(dim, high, order):
         message += " So many terms fit a tensor without structure nearly as well."
@@ -144,8 +145,8 @@ def _stands(table: Table, rank: int) -> bool:
 def _noise_told(fit: Decomposition) -> Told:
     behind = noise_behind(fit.residual, fit.components.shape[1], fit.rank, fit.order)
     message = (
-        f"{fit.rank} terms leave a residual of {fit.residual:.2g} that looks like isotropic noise, "
-        "independent runs find the same ones, and no fewer did."
+        f"{n_terms(fit.rank, 'leave')} a residual of {fit.residual:.2g} that looks like isotropic "
+        "noise, independent runs find the same ones, and no fewer did."
     )
     return Told(fit.rank, behind, "noise", message)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tdlab.algorithms._jacobian import regular
+from tdlab.algorithms._words import n_terms
 from tdlab.theory import TWO_DECOMPOSITIONS, uniqueness_class
 
 # Singular values of unit rows below this share of the largest are no dimension of their own.
@@ -32,7 +33,8 @@ def uniqueness_of(
     count, dim = rows.shape
     if count < rank:
         return "no", (
-            f" {count} terms suffice for it, so that decompositions into {rank} are not unique."
+            f" {n_terms(count, 'suffice')} for it, so that decompositions into {rank} are not "
+            "unique."
         )
     if count <= 1:
         return "generic", ""
@@ -48,7 +50,7 @@ def uniqueness_of(
         where = f"A generic tensor of order {order}, dimension {own} and rank {len(part)}"
         if len(part) < count:
             inside = (
-                f" {len(part)} of the {count} terms span {own} of {dim} dimensions, independent "
+                f" {len(part)} of the {n_terms(count)} span {own} of {dim} dimensions, independent "
                 "of the others."
             )
         if (order, own, len(part)) in TWO_DECOMPOSITIONS:

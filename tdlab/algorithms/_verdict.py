@@ -24,6 +24,7 @@ from tdlab.algorithms._noise import (
 )
 from tdlab.algorithms._optima import Optima
 from tdlab.algorithms._rank_bounds import Bound, bound, span
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Method, Status, finish
 from tdlab.tensors import SymmetricTensor
 
@@ -135,7 +136,7 @@ def verdict(
             message=(
                 f"{optima.equally_good} of {optima.runs} independent runs end at this residual, "
                 "and none at a smaller one, but with other components: the best approximation by "
-                f"{best.rank} terms is not unique."
+                f"{n_terms(best.rank)} is not unique."
             ),
         )
     if agreement < THREE:
@@ -151,12 +152,12 @@ def verdict(
         )
     bounded = ""
     if known is not None and known.rank > best.rank:
-        bounded = f" An exact fit needs {known.rank} terms or more."
+        bounded = f" An exact fit needs {n_terms(known.rank)} or more."
     return dataclasses.replace(
         best,
         status=Status.APPROXIMATION,
         message=(
             f"{agreement} of {optima.runs} independent runs agree on this fit, and none is better: "
-            f"it is taken for the best approximation by {best.rank} terms.{verdict}{bounded}"
+            f"it is taken for the best approximation by {n_terms(best.rank)}.{verdict}{bounded}"
         ),
     )

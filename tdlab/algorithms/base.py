@@ -12,6 +12,7 @@ import numpy as np
 from tdlab.algorithms._jacobian import undetermined
 from tdlab.algorithms._noise import noise_gain, null_bar
 from tdlab.algorithms._unique import uniqueness_of
+from tdlab.algorithms._words import n_terms
 from tdlab.tensors import FactoredTensor, SymmetricTensor
 
 if TYPE_CHECKING:
@@ -319,8 +320,9 @@ def finish(
     elif reaches and not beats:
         status = Status.BELOW_NOISE
         message = (
-            f"The residual {residual:.2g} reaches the noise level, but {rank} terms fit a tensor "
-            "without structure nearly as well: nothing was found. Lower the rank or the noise."
+            f"The residual {residual:.2g} reaches the noise level, but {n_terms(rank, 'fit')} a "
+            "tensor without structure nearly as well: nothing was found. Lower the rank or "
+            "the noise."
         )
     elif (reaches or status is Status.STAGNATED) and cancels:
         status = Status.DEGENERATE

@@ -20,6 +20,7 @@ from typing import ClassVar
 import numpy as np
 
 from tdlab.algorithms._noise import noise_behind, residual_under
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.tensors import SymmetricTensor
 
@@ -68,7 +69,7 @@ class Eigen:
             components=vectors[:, :rank].T,
             weights=values[:rank],
             message=(
-                f"The best fit of {rank} terms: the matrix has a larger rank, and what is left "
+                f"The best fit of {n_terms(rank)}: the matrix has a larger rank, and what is left "
                 "does not look like noise."
             ),
             nit=1,
@@ -123,7 +124,7 @@ def told_rank(tensor: SymmetricTensor, noise: float | None) -> tuple[int, float,
     if noise:
         goals = {rank: residual_under(noise, dim, rank, 2) for rank in range(1, full)}
         rank = next((r for r, goal in goals.items() if relative_rest(values, r) <= goal), full)
-        return rank, noise, f"The best fit of {rank} terms reaches the noise, and no fewer do."
+        return rank, noise, f"The best fit of {n_terms(rank)} reaches the noise, and no fewer do."
     if noise is None and full == dim:
         for rank in range(1, dim):
             if _noise_from(values, rank):

@@ -20,6 +20,8 @@ from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
 
+# A Gram matrix of so many terms takes 8 GiB.
+_MOST_TERMS = 2**15
 # Methods multiply several entries: within these norms none of that leaves the doubles.
 _PLAIN_NORM = 1e-30
 # Squares of a `Flattening4`, which is taken at its own unit.
@@ -85,6 +87,11 @@ def decompose(
         tensor = DenseTensor(tensor)
     if rank is not None:
         rank = check_integer("rank", rank, 1)
+        if rank > _MOST_TERMS:
+            raise InputError(
+                f"rank: got {rank}, wanted at most {_MOST_TERMS}: the Gram matrix of more terms "
+                "exceeds 8 GiB"
+            )
     if isinstance(method, str):
         method = get_method(method, options)
     elif options:

@@ -32,6 +32,7 @@ from tdlab.algorithms._damped import affordable, damped_finish
 from tdlab.algorithms._koszul import koszul_space, largest_rank
 from tdlab.algorithms._polish import polish
 from tdlab.algorithms._terms import Terms, terms_at
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
@@ -117,7 +118,7 @@ class Hankel:
                 rank,
                 budget,
                 Status.BREAKDOWN,
-                f"The catalecticant has rank {count}, so the tensor is no sum of {rank} terms: "
+                f"The catalecticant has rank {count}, so the tensor is no sum of {n_terms(rank)}: "
                 f"try rank={count}, or state the noise.",
             )
         forms = Forms.of(tensor.dim, degree)
@@ -237,7 +238,7 @@ def _verdict(
     if terms is not None and terms.residual <= EXACT_FIT:
         number, pairs = len(terms.rows), int(terms.imaginary.sum()) // 2
         fact = (
-            f"Exact over the complex numbers with {number} terms, {2 * pairs} of them in "
+            f"Exact over the complex numbers with {n_terms(number)}, {2 * pairs} of them in "
             f"{pairs} conjugate pair{'s' if pairs > 1 else ''}{_named(terms)}; over the reals the "
             f"rank is larger than {number}"
         )

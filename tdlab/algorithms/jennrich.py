@@ -15,6 +15,7 @@ import numpy as np
 
 from tdlab.algorithms._pencil import real_eigenvectors
 from tdlab.algorithms._polish import polish
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_weights
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
@@ -112,8 +113,8 @@ def _told(pairs: int, rank: int) -> str:
     beside = f" and {rank - 2 * pairs} real ones" if rank > 2 * pairs else ""
     return (
         "Exact over the complex numbers only: all contractions are diagonal in one basis, of "
-        f"{pairs} pairs of complex conjugate terms{beside}. No other {rank} terms fit, so that "
-        "over the real numbers the rank is larger: try a larger one."
+        f"{pairs} pairs of complex conjugate terms{beside}. No other {n_terms(rank, 'fit')}, so "
+        "that over the real numbers the rank is larger: try a larger one."
     )
 
 

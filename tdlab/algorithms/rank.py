@@ -31,9 +31,10 @@ from tdlab.algorithms._rank_matrix import drop_sentence, tell_matrix
 from tdlab.algorithms._rank_noise import tell_noisy, within
 from tdlab.algorithms._rank_table import RankRow, Table, ranks_to_show, standing_out
 from tdlab.algorithms._threads import threads_for
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.algorithms.front import plain
-from tdlab.errors import check_integer, check_real
+from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import DenseTensor, SymmetricTensor
 
@@ -147,6 +148,8 @@ def estimate_rank(
     if not isinstance(tensor, SymmetricTensor):
         tensor = DenseTensor(tensor)
     level = None if noise is None else check_real("noise", noise, 0.0)
+    if level is not None and level >= 1.0:
+        raise InputError(f"noise: got {level:g}, wanted a share of the tensor's norm below 1")
     largest = None if max_rank is None else check_integer("max_rank", max_rank, 1)
     limit = _SECONDS if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
     tensor, exponent = plain(tensor)
@@ -262,7 +265,7 @@ class _Estimate:
     ) -> RankEstimate:
         shown = tuple(rows[rank] for rank in sorted(rows))
         if self.largest is not None and told.rank is not None and told.rank > self.largest:
-            words = f"{told.message} That is above {self.largest}."
+            words = f"{told.message} That is more than max_rank = {self.largest}."
             return RankEstimate(None, 0.0, "", words, shown, fits)
         return RankEstimate(told.rank, told.noise, told.evidence, told.message, shown, fits)
 
@@ -273,8 +276,8 @@ def _why_none(rows: list[RankRow], tensor: SymmetricTensor) -> str:
     beats = [row for row in rows if row.residual < null_bar(tensor.dim, row.rank, tensor.order)]
     if not beats:
         return (
-            f"No fit of up to {last} terms explains the tensor better than one of a tensor without "
-            "structure."
+            f"No fit of up to {n_terms(last)} explains the tensor better than one of a tensor "
+            "without structure."
         )
     gains = [row.gain for row in rows if row.gain is not None]
     if gains and min(gains) > 1.0:

@@ -23,6 +23,7 @@ import numpy as np
 
 from tdlab.algorithms._even import LARGEST_FLATTENING, Packing, Spectrum, packed_size, spectrum
 from tdlab.algorithms._polish import polish
+from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer, check_real
 from tdlab.streams import Part, own_stream
@@ -117,8 +118,8 @@ class SPM:
             weights, history = np.empty(0), ()
         if excluded:
             reason = (
-                f"The flattening has rank {found.rank}, so the tensor is no sum of {rank} terms: "
-                f"try rank={found.rank}, or state the noise."
+                f"The flattening has rank {found.rank}, so the tensor is no sum of "
+                f"{n_terms(rank)}: try rank={found.rank}, or state the noise."
             )
             status = Status.BREAKDOWN
         elif budget.expired:

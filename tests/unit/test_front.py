@@ -24,6 +24,7 @@ def test_arrays_are_accepted(rng):
         ({"method": "jenrich"}, "method: got 'jenrich'.*did you mean 'jennrich'"),
         ({"rank": 0}, "rank: got 0, wanted an integer >= 1"),
         ({"rank": 2.5}, "rank: got 2.5"),
+        ({"rank": 10**6}, "rank: got 1000000, wanted at most 32768: the Gram matrix"),
         ({"method": "lm", "restart": 3}, "method 'lm': got option 'restart', wanted restarts"),
         ({"method": "lm", "restarts": "3"}, "option 'restarts': got '3', wanted int"),
         ({"method": "lm", "restarts": 0}, "option 'restarts': got 0, wanted an integer >= 1"),

@@ -66,7 +66,8 @@ SIZES = [
 @pytest.mark.parametrize(("order", "dim", "rank"), SIZES)
 def test_planted_terms_are_found_at_any_sizes_and_signs(order, dim, rank, spread):
     for seed in range(2):
-        assert solved(*planted(order, dim, rank, seed, spread)).success
+        # No term can move, however near the draw is to those where they do.
+        assert solved(*planted(order, dim, rank, seed, spread)).status is Status.CONVERGED
 
 
 def test_quaternary_cubics_of_five_terms_are_perfect():

@@ -137,7 +137,10 @@ def test_large_noise_has_no_rank(dim):
 
 def test_limits_of_the_search():
     tensor = planted(5, 6, 0)
-    assert tdlab.estimate_rank(tensor, rng=0, max_rank=5).rank is None
+    told = tdlab.estimate_rank(tensor, rng=0, max_rank=5)
+    assert told.rank is None and "more than max_rank = 5" in told.message
+    with pytest.raises(InputError, match="noise: got 1.5, wanted a share"):
+        tdlab.estimate_rank(tensor, rng=0, noise=1.5)
     noise = tdlab.gaussian_tensor(9, rng=0)
     late = tdlab.estimate_rank(noise, rng=0, max_seconds=0.0)
     assert late.rank is None and "passed before" in late.message

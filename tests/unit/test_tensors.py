@@ -157,6 +157,8 @@ def test_the_input_array_is_copied(rng):
         (np.ones(3), r"got shape \(3,\)"),
         (np.ones((0, 0, 0)), "empty"),
         (np.full((2, 2), np.nan), r"NaN or infinite entries \(first at \[0, 0\]\)"),
+        (np.ma.masked_less(np.eye(2), 0.5), "got 2 masked entries, wanted none"),
+        (np.zeros((0, 0)), "empty array"),
         (np.full((2, 2), 1j), "wanted a real array"),
         (np.full((2, 2), "a"), "wanted a real array"),
     ],

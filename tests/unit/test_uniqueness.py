@@ -64,6 +64,24 @@ def test_a_curve_of_decompositions_is_not_certified():
     assert uniqueness(exact(np.vstack([simplex, simplex @ turn]))) == "unknown"
 
 
+@pytest.mark.parametrize(
+    ("order", "dim", "flat", "inside", "others"),
+    [(3, 4, 2, 3, 4), (4, 4, 2, 4, 3), (3, 6, 3, 5, 5)],
+)
+def test_terms_that_move_inside_a_flat_are_not_generic(order, dim, flat, inside, others):
+    # More powers in a flat than it has room for, and others that make the flat no summand.
+    g = np.random.default_rng(order * dim)
+    rows = np.concatenate(
+        [
+            g.standard_normal((inside, flat)) @ g.standard_normal((flat, dim)),
+            g.standard_normal((others, dim)),
+        ]
+    )
+    tensor = tdlab.FactoredTensor(rows / np.linalg.norm(rows, axis=1, keepdims=True), order=order)
+    result = tdlab.decompose(tensor, len(rows), rng=1)
+    assert result.status is tdlab.Status.FIT_NOT_UNIQUE and result.unique == "no"
+
+
 def test_a_failed_fit_is_unknown():
     failed = tdlab.decompose(tdlab.gaussian_tensor(6, rng=0), 4, "lm", rng=0)
     assert uniqueness(failed) == "unknown"
