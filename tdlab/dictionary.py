@@ -125,7 +125,9 @@ def learn_dictionary(
     # First by the largest entry: squares of tiny or huge samples leave the doubles.
     samples = samples / largest
     samples, shift = _centred(samples)
-    samples = samples / math.sqrt(float(np.mean(samples**2)))
+    size = math.sqrt(float(np.mean(samples**2)))
+    samples = samples / size
+    span = _span(samples, 1.0 / size)
     parts = (samples[:, ::2], samples[:, 1::2])
     halves = [_cumulant(part) for part in parts]
     agreement = _agreement(*halves)
@@ -137,6 +139,12 @@ def learn_dictionary(
             f"The fourth cumulant shows no direction above its sampling error (the halves of the "
             f"samples agree to {agreement:.2f}): it vanishes, as for values +-1 at density 1/3 or "
             "Gaussian coefficients, no rotation changes it, or the samples are too few."
+        )
+    elif span < dim:
+        status = Status.STAGNATED
+        message = (
+            f"The samples span {span} of {dim} dimensions, so that no {dim} orthogonal atoms are "
+            "all in use: take the constant or dependent rows out."
         )
     else:
         streams = own_stream(rng, Part.DICTIONARY).spawn(3)
@@ -233,6 +241,14 @@ def _centred(samples: np.ndarray) -> tuple[np.ndarray, float]:
     if outside <= 1e-9 * size and chi2.sf(score, dim) >= _CHANCE_OF_A_MEAN:
         return samples, 0.0
     return rest, float(np.linalg.norm(mean)) / (size * math.sqrt(dim))
+
+
+def _span(samples: np.ndarray, largest: float) -> int:
+    """Dimensions in which samples of unit power vary; they had entries up to ``largest`` before."""
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(samples @ samples.T / samples.shape[1]), 0.0))
+    # What centring leaves of a constant is a rounding of it, and eigenvalues are squares.
+    rounding = max(1e-7, 1e3 * np.finfo(float).eps * largest)
+    return int((values > rounding * values[-1]).sum())
 
 
 def _cumulant(samples: np.ndarray) -> np.ndarray:

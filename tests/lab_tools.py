@@ -27,7 +27,7 @@ name = "lm"
 restarts = 1
 iterations = 20
 [[method]]
-name = "tensorly-als"
+name = "als"
 restarts = 1
 iterations = 20
 """

@@ -10,18 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab_tools import SMALL, refused, table, tdlab, tdlab_command
+from tests.lab_tools import refused, table, tdlab, tdlab_command
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
+def whole(undisturbed):
     """(path of the specification, table of a run with one worker)."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    spec = folder / "small.toml"
-    spec.write_text(SMALL)
-    finished = tdlab("run", spec, "--store", folder / "one.db", "--workers", 1)
-    assert finished.returncode == 0, finished.stderr
-    rows = table(folder / "one.db")
+    spec, store = undisturbed
+    rows = table(store)
     assert len(rows) == (3 * 2 + 2 * 3) * 3 * 6
     assert {"recovered", "failed", "unsupported", "measured"} <= {row[7] for row in rows}
     return spec, rows
@@ -60,14 +56,14 @@ def gone(pids):
     return False
 
 
-def test_two_workers_give_the_same_bits_as_one(undisturbed, tmp_path):
-    spec, expected = undisturbed
+def test_two_workers_give_the_same_bits_as_one(whole, tmp_path):
+    spec, expected = whole
     assert tdlab("run", spec, "--store", tmp_path / "two.db", "--workers", 2).returncode == 0
     assert table(tmp_path / "two.db") == expected
 
 
-def test_killing_the_coordinator_three_times_loses_nothing(undisturbed, tmp_path):
-    spec, expected = undisturbed
+def test_killing_the_coordinator_three_times_loses_nothing(whole, tmp_path):
+    spec, expected = whole
     store = tmp_path / "killed.db"
     moments = random.Random(1)
     last = 0
@@ -88,8 +84,8 @@ def test_killing_the_coordinator_three_times_loses_nothing(undisturbed, tmp_path
     assert table(store) == expected
 
 
-def test_killing_workers_is_not_an_outcome(undisturbed, tmp_path):
-    spec, expected = undisturbed
+def test_killing_workers_is_not_an_outcome(whole, tmp_path):
+    spec, expected = whole
     store = tmp_path / "workers.db"
     running = start(spec, store)
     moments = random.Random(2)
@@ -107,9 +103,9 @@ def test_killing_workers_is_not_an_outcome(undisturbed, tmp_path):
 
 @pytest.mark.chaos
 @pytest.mark.timeout(3000)
-def test_a_hundred_kills_at_random_moments(undisturbed, tmp_path):
+def test_a_hundred_kills_at_random_moments(whole, tmp_path):
     """SIGKILL of the coordinator, of a worker, or of all: nothing lost, nothing twice."""
-    spec, expected = undisturbed
+    spec, expected = whole
     longer = tmp_path / "longer.toml"
     longer.write_text(spec.read_text().replace("trials = 6", "trials = 60"))
     assert tdlab("run", longer, "--store", tmp_path / "one.db", timeout=1500).returncode == 0
@@ -160,8 +156,8 @@ def test_a_hundred_kills_at_random_moments(undisturbed, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_signal_ends_with_130_and_an_intact_store(undisturbed, tmp_path, number):
-    spec, expected = undisturbed
+def test_a_stop_signal_ends_with_130_and_an_intact_store(whole, tmp_path, number):
+    spec, expected = whole
     # Far more trials than end before the signal comes; of these the scan's own are resumed.
     longer, store = tmp_path / "longer.toml", tmp_path / "stopped.db"
     longer.write_text(spec.read_text().replace("trials = 6", "trials = 2000"))
@@ -181,10 +177,10 @@ def test_a_stop_signal_ends_with_130_and_an_intact_store(undisturbed, tmp_path, 
     assert set(rows) <= set(table(store))
 
 
-def test_status_reads_and_a_second_writer_is_refused_while_a_run_writes(undisturbed, tmp_path):
+def test_status_reads_and_a_second_writer_is_refused_while_a_run_writes(whole, tmp_path):
     # Far more trials than end while two other commands start.
     spec = tmp_path / "long.toml"
-    spec.write_text(undisturbed[0].read_text().replace("trials = 6", "trials = 2000"))
+    spec.write_text(whole[0].read_text().replace("trials = 6", "trials = 2000"))
     store = tmp_path / "busy.db"
     running = start(spec, store)
     try:

@@ -16,6 +16,7 @@ from tdlab.algorithms._noise import (
     residual_under,
 )
 from tdlab.algorithms.base import Budget
+from tests.draws import draws, later
 
 
 def noisy(truth, level, seed, order=3):
@@ -69,18 +70,18 @@ def test_an_exact_fit_carries_no_noise():
 
 @pytest.mark.parametrize(("dim", "rank", "asked"), [(8, 5, 4), (10, 8, 6), (10, 16, 15)])
 @pytest.mark.parametrize("level", [0.0, 0.02])
-def test_a_missing_component_is_not_noise(dim, rank, asked, level):
-    for seed in range(3):
-        tensor = noisy(sphere(dim, rank, seed), level + 1e-300, seed)
-        result = tdlab.decompose(tensor, asked, rng=seed, steps=400)
-        assert not result.success and result.noise == 0.0 and result.unique == "unknown"
+@pytest.mark.parametrize("seed", draws(range(3)))
+def test_a_missing_component_is_not_noise(dim, rank, asked, level, seed):
+    tensor = noisy(sphere(dim, rank, seed), level + 1e-300, seed)
+    result = tdlab.decompose(tensor, asked, rng=seed, steps=400)
+    assert not result.success and result.noise == 0.0 and result.unique == "unknown"
 
 
 @pytest.mark.parametrize(("dim", "rank"), [(4, 1), (6, 2), (10, 1), (10, 5), (10, 16), (16, 24)])
-def test_structure_is_not_found_in_noise(dim, rank):
-    for seed in range(3):
-        result = tdlab.decompose(tdlab.gaussian_tensor(dim, rng=seed), rank, rng=0, steps=300)
-        assert not result.success and result.noise == 0.0
+@pytest.mark.parametrize("seed", draws(range(3)))
+def test_structure_is_not_found_in_noise(dim, rank, seed):
+    result = tdlab.decompose(tdlab.gaussian_tensor(dim, rng=seed), rank, rng=0, steps=300)
+    assert not result.success and result.noise == 0.0
 
 
 @pytest.mark.parametrize("method", ["lm", "als", "homotopy", "koszul-young", "jennrich", "rtpm"])
@@ -161,16 +162,16 @@ def test_one_component_more_takes_little_of_noise_and_much_of_structure(dim):
 @pytest.mark.parametrize(
     ("dim", "rank", "order", "level"), [(4, 3, 4, 0.1), (5, 3, 3, 0.3), (6, 6, 3, 0.1)]
 )
-def test_a_success_has_lost_no_component_to_the_noise(dim, rank, order, level):
+@pytest.mark.parametrize("seed", draws(range(500, 504), quick=2))
+def test_a_success_has_lost_no_component_to_the_noise(dim, rank, order, level, seed):
     # Gaussian rows: the coefficients of some terms are under what one term takes of the noise, and
     # its largest direction is then fitted in their place. Of such fits a fifth passed once.
-    for seed in range(500, 504):
-        truth = np.random.default_rng(seed).standard_normal((rank, dim))
-        found = tdlab.decompose(noisy(truth, level, seed, order), rank, rng=seed, steps=300)
-        if found.success:
-            assert tdlab.match(found.components, truth, order=order).worst > 0.7
-        else:
-            assert found.status is not Status.CONVERGED
+    truth = np.random.default_rng(seed).standard_normal((rank, dim))
+    found = tdlab.decompose(noisy(truth, level, seed, order), rank, rng=seed, steps=300)
+    if found.success:
+        assert tdlab.match(found.components, truth, order=order).worst > 0.7
+    else:
+        assert found.status is not Status.CONVERGED
 
 
 def test_one_of_a_nearly_coinciding_pair_is_not_lost_unnoticed():
@@ -185,17 +186,17 @@ def test_one_of_a_nearly_coinciding_pair_is_not_lost_unnoticed():
     assert not found.success or tdlab.match(found.components, truth).worst > 0.7
 
 
-def test_weak_components_above_the_noise_are_a_success():
-    for seed in range(500, 504):
-        truth = np.random.default_rng(seed).standard_normal((5, 6))
-        found = tdlab.decompose(noisy(truth, 0.001, seed, 4), 5, rng=seed)
-        assert found.success and found.noise == pytest.approx(0.001, rel=0.3)
-        assert tdlab.match(found.components, truth, order=4).worst > 0.99
+@pytest.mark.parametrize("seed", draws(range(500, 504), quick=2))
+def test_weak_components_above_the_noise_are_a_success(seed):
+    truth = np.random.default_rng(seed).standard_normal((5, 6))
+    found = tdlab.decompose(noisy(truth, 0.001, seed, 4), 5, rng=seed)
+    assert found.success and found.noise == pytest.approx(0.001, rel=0.3)
+    assert tdlab.match(found.components, truth, order=4).worst > 0.99
 
 
 @pytest.mark.parametrize(
     ("dim", "rank", "level"),
-    [(10, 8, 0.1), pytest.param(10, 14, 0.05, marks=pytest.mark.long)],
+    [(10, 8, 0.1), later(10, 14, 0.05)],
 )
 def test_confidence_covers_where_the_noise_is_estimated(dim, rank, level):
     # Nominal 95%; over 30 tensors the standard error is below 2% even if the errors of one tensor
