@@ -80,6 +80,16 @@ class Registry:
         """Entry points of other packages, also those that are left out."""
         return [plugin for group, plugin in _found()[0] if group == self.group]
 
+    def suppliers(self) -> dict[str, str]:
+        """Name -> "distribution version" of every name that one plug-in alone has."""
+        found: dict[str, str] = {}
+        plugins = self.plugins()
+        for plugin in plugins:
+            same = sum(other.name == plugin.name for other in plugins)
+            if same == 1 and plugin.name not in self.built_in:
+                found[plugin.name] = plugin.distribution
+        return found
+
     def load(self, name: Any) -> Any:
         """The class of that name.
 

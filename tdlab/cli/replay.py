@@ -36,6 +36,7 @@ def command(store: Path, trial: str) -> None:
         f"rank {cell.rank}  limit {cell.time_limit:g} s"
     )
     ran = f", tdlab {found.tdlab}" if found.tdlab else ""
+    ran += f", {cell.method.name} of {found.supplier}" if found.supplier else ""
     stored = "not run yet" if found.result is None else _text(found.result)
     click.echo(f"stored   {stored}{ran}")
     faulthandler.enable()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -27,6 +29,7 @@ def command(store: Path) -> None:
 
     with open_store(store) as reader:
         counts, runs, kernels = reader.counts(), reader.runs(), reader.kernels()
+        curves = reader.curves()
     done = sum(cell.done for cell in counts)
     left = sum(max(cell.target - cell.done, 0) for cell in counts)
     seconds = sum(cell.done * cell.seconds for cell in counts)
@@ -49,6 +52,8 @@ def command(store: Path) -> None:
                 f"on {each['host']}, {each.get('cpu', each['machine'])}: tdlab {versions['tdlab']}"
                 f"{commit}, python {versions['python']}, numpy {versions['numpy']}"
             )
+    for line in _plugins(runs, curves):
+        click.echo(line)
     for text, number in kernels.items():
         click.echo(f"kernel {text}: {number} trials")
     if len(kernels) > 1:
@@ -78,3 +83,20 @@ def command(store: Path) -> None:
     exponents = exponent_table(counts)
     if exponents:
         click.echo(f"\n{exponents}")
+
+
+def _plugins(runs: list[dict[str, Any]], curves: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+    """Which packages, in which versions, supplied methods and learners of the store."""
+    from tdlab.lab.machine import supplier
+
+    used = {
+        (each["method"]["name"], each["method"].get("learner", False)) for each in curves.values()
+    }
+    records = [
+        host for run in runs for host in (run["provenance"], *run["provenance"].get("hosts", []))
+    ]
+    for method, learner in sorted(used):
+        found = dict.fromkeys(supplier(record, method, learner) for record in records)
+        if any(found):
+            names = ", ".join(name or "no plug-in" for name in found)
+            yield f"plug-in {method}: {names}"

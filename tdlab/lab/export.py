@@ -22,6 +22,7 @@ _TIMES = ("started", "finished")
 RUN_COLUMNS = (
     "run", "name", "started", "finished", "ended", "spec_digest", "workers", "shard", "device",
     "host", "cpu", "cpus", "system", "blas", "commit", "versions", "hosts",
+    "plugins",
 )  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def _table(store: Store, table: str) -> tuple[tuple[str, ...], Iterator[tuple[An
 def _runs(store: Store) -> Iterator[tuple[Any, ...]]:
     for run in store.runs():
         facts = {**run["provenance"], **run, "run": run["id"]}
-        for name in ("versions", "hosts"):
+        for name in ("versions", "hosts", "plugins"):
             facts[name] = json.dumps(facts.get(name) or {}, sort_keys=True)
         yield tuple(facts.get(name) for name in RUN_COLUMNS)
 

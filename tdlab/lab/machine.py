@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -108,10 +109,28 @@ def git_commit() -> str | None:
     return commit + "+" * bool(changed)
 
 
+def suppliers() -> dict[str, dict[str, str]]:
+    """Distributions, with their versions, of the plug-ins: {"methods": {name: "package 1.2"}, ...}.
+
+    All that are installed: a learner may call a method of another package by its name.
+    """
+    from tdlab.algorithms.registry import registry as methods
+    from tdlab.learners.registry import registry as learners
+
+    return {f"{each.kind}s": each.suppliers() for each in (methods, learners)}
+
+
+def supplier(record: Mapping[str, Any], method: str, learner: bool) -> str:
+    """ "package 1.2" that supplied a method or learner in a run of that provenance, or ""."""
+    found = record.get("plugins", {}).get("learners" if learner else "methods", {})
+    return found.get(method, "")
+
+
 def provenance() -> dict[str, Any]:
     """What a run records of where it ran."""
     return {
         "versions": versions(),
+        "plugins": suppliers(),
         "blas": blas(),
         "kernel": kernel(),
         "cpu": cpu_model(),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tdlab.errors import InputError
 from tdlab.lab.cells import Cell, cell_from
-from tdlab.lab.machine import worker_memory
+from tdlab.lab.machine import supplier, suppliers, worker_memory
 from tdlab.lab.processor import is_another, kernel, same_numbers, same_outcome
 from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
 from tdlab.lab.trial import Task, TrialResult, run_trial
@@ -41,6 +41,9 @@ class StoredTrial:
         Version that ran it, empty if none did.
     method_version : int
         Of the method as it is installed now.
+    supplier, supplier_now : str
+        Package and version of the plug-in that supplied the method then, and that does now; empty
+        for tdlab's own.
     """
 
     cell: Cell
@@ -49,6 +52,8 @@ class StoredTrial:
     device: str
     tdlab: str
     method_version: int
+    supplier: str = ""
+    supplier_now: str = ""
 
     @property
     def name(self) -> str:
@@ -116,12 +121,14 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
             raise InputError(f"trial {name}: got {many}, wanted one cell's digest as in an export")
         row, identity = cells[0]
         labels = next(cell for cell in reader.counts() if cell.id == row)
-        result, device, version = None, "cpu", ""
+        result, device, version, plugin = None, "cpu", "", ""
         for each, stored, run in reader.results(row):
             if each == index:
                 record = {each["id"]: each["provenance"] for each in reader.runs()}[run]
                 result, device = stored, record.get("device", "cpu")
                 version = record["versions"]["tdlab"]
+                method = identity["method"]
+                plugin = supplier(record, method["name"], method.get("learner", False))
     cell = cell_from(identity)
     version_now = _version(cell)
     cell = replace(
@@ -129,7 +136,8 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
         problem=replace(cell.problem, label=labels.problem),
         method=replace(cell.method, label=labels.method),
     )
-    return StoredTrial(cell, index, result, device, version, version_now)
+    now = supplier({"plugins": suppliers()}, cell.method.name, cell.method.learner)
+    return StoredTrial(cell, index, result, device, version, version_now, plugin, now)
 
 
 def _version(cell: Cell) -> int:
@@ -198,6 +206,11 @@ def _comment(trial: StoredTrial, result: TrialResult) -> str:
         return (
             f"the store has version {trial.cell.method.version} of {trial.cell.method.name}, "
             f"installed is {trial.method_version}"
+        )
+    if trial.supplier != trial.supplier_now:
+        return (
+            f"{trial.cell.method.name} came from {trial.supplier or 'tdlab'} then, and from "
+            f"{trial.supplier_now or 'tdlab'} now"
         )
     for outcome in (trial.result.outcome, result.outcome):
         if outcome in CENSORED:

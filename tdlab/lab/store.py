@@ -225,6 +225,15 @@ class Store:
             ).fetchall()
         return {cell: (digest, json.loads(identity)) for cell, digest, identity in found}
 
+    def curves(self) -> dict[str, dict[str, Any]]:
+        """Digest of every curve -> the identity of one of its cells: one for many cells."""
+        with explained(self.path):
+            found = self._connection.execute(
+                "SELECT curve, identity FROM cells WHERE id IN "
+                "(SELECT min(id) FROM cells GROUP BY curve) ORDER BY position, id"
+            ).fetchall()
+        return {curve: json.loads(identity) for curve, identity in found}
+
     def results(self, cell: int) -> Iterator[tuple[int, TrialResult, int]]:
         """(index, result, run) of every trial of one cell, by its row; indices ascend."""
         with explained(self.path):

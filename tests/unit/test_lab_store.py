@@ -92,7 +92,7 @@ def test_a_trial_is_never_stored_twice(filled, spec):
 def test_runs_record_provenance(filled):
     (run,) = open_store(filled).runs()
     assert run["ended"] == "done" and run["spec"] == SMALL
-    assert {"versions", "blas", "cpus", "commit"} <= set(run["provenance"])
+    assert {"versions", "blas", "cpus", "commit", "plugins"} <= set(run["provenance"])
 
 
 def test_an_edited_spec_keeps_cells_and_tells_old_curves_apart(filled, spec):
@@ -228,6 +228,7 @@ def test_the_runs_of_a_store_export_with_their_provenance(filled, spec, tmp_path
         (row,) = csv.DictReader(text.getvalue().splitlines())
         assert row["spec_digest"] == spec.digest and row["workers"] == "2"
         assert json.loads(row["versions"]) == run["provenance"]["versions"]
+        assert json.loads(row["plugins"]) == run["provenance"]["plugins"]
         for name in ("host", "cpu", "blas", "system"):
             assert row[name] == run["provenance"][name] != ""
         if importlib.util.find_spec("pyarrow"):

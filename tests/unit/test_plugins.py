@@ -1,5 +1,7 @@
 """A plug-in that cannot be used is named, and disturbs nothing but itself."""
 
+import csv
+import json
 import os
 
 import pytest
@@ -114,6 +116,32 @@ def test_a_scan_of_other_methods_runs_as_if_they_were_not_there(env, tmp_path):
         shown = tdlab(*words, env=env, cwd=tmp_path)
         assert shown.returncode == 0 and "warning" not in shown.stderr, shown.stderr
     assert "mine" in shown.stdout
+
+
+def test_a_run_records_which_package_supplied_a_method(env, tmp_path):
+    (tmp_path / "small.toml").write_text(SPEC.replace("jennrich", "mine"))
+    assert tdlab("run", "small.toml", "--workers", 1, env=env, cwd=tmp_path).returncode == 0
+    (row,) = csv.DictReader(
+        tdlab("export", "small.db", "--table", "runs", cwd=tmp_path).stdout.splitlines()
+    )
+    plugins = json.loads(row["plugins"])
+    assert plugins["methods"]["mine"] == "good-pack 1.5" and "lm" not in plugins["methods"]
+    assert plugins["learners"] == {"mine-too": "learn-pack 1.5"}
+    assert "plug-in mine: good-pack 1.5" in tdlab("status", "small.db", cwd=tmp_path).stdout
+    trial = tdlab("export", "small.db", cwd=tmp_path).stdout.splitlines()[1].split(",")[0] + ":0"
+    shown = tdlab("replay", "small.db", trial, env=env, cwd=tmp_path)
+    assert shown.returncode == 0 and "mine of good-pack 1.5" in shown.stdout
+    # Another version of the package, which finds something else, is named as what may explain it.
+    newer = tmp_path / "newer"
+    module = GOOD.replace(
+        "    pass", "    draws: int = 5\n    def limit(self, dim, order): return 1", 1
+    )
+    package(newer, "good-pack", ["mine = good_mod:Mine"], good_mod=module)
+    for path in newer.rglob("METADATA"):
+        path.write_text(path.read_text().replace("1.5", "1.6"))
+    shown = tdlab("replay", "small.db", trial, env=environment(newer), cwd=tmp_path)
+    assert shown.returncode == 1
+    assert "mine came from good-pack 1.5 then, and from good-pack 1.6 now" in shown.stdout
 
 
 def test_doctor_lists_them_and_ends_otherwise(env, tmp_path):
