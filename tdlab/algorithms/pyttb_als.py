@@ -103,14 +103,16 @@ class PyttbALS:
         for first in range(0, self.iterations, CHUNK):
             sweeps = min(CHUNK, self.iterations - first)
             try:
-                model, _, output = pyttb.cp_als(
-                    pyttb.tensor(array),
-                    rank,
-                    init=pyttb.ktensor(factors),
-                    stoptol=self.tolerance,
-                    maxiters=sweeps,
-                    printitn=0,
-                )
+                # A column that has become zero is divided by its size; `finish` leaves it out.
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    model, _, output = pyttb.cp_als(
+                        pyttb.tensor(array),
+                        rank,
+                        init=pyttb.ktensor(factors),
+                        stoptol=self.tolerance,
+                        maxiters=sweeps,
+                        printitn=0,
+                    )
             except np.linalg.LinAlgError:
                 # Two columns have become the same, and pyttb solves without damping.
                 break
