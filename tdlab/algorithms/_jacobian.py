@@ -30,8 +30,9 @@ def normal_matrix(rows: np.ndarray, signs: np.ndarray, order: int) -> np.ndarray
     coupling = np.outer(signs, signs)
     low = order * coupling * gram ** (order - 2)
     # Entry (i a, j b): k s_i s_j [G_ij^{k-1} delta_ab + (k-1) G_ij^{k-2} (w_j)_a (w_i^*)_b].
-    left = ((order - 1) * low)[:, :, None] * rows[None, :, :]
-    blocks = left.transpose(0, 2, 1)[:, :, :, None] * rows.conj()[:, None, None, :]
+    # In C order from the start: numpy would lay the product out as its factors are.
+    left = ((order - 1) * low)[:, None, :] * np.ascontiguousarray(rows.T)[None, :, :]
+    blocks = left[:, :, :, None] * rows.conj()[:, None, None, :]
     high = low * gram
     for a in range(dim):
         blocks[:, a, :, a] += high
