@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tdlab.algorithms._apolar import Forms, catalecticant, numerical_rank
+from tdlab.algorithms._apolar import numerical_rank
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.packed import Forms
 
 _POPULATION = 128
 _ROUNDS = 40
@@ -26,7 +27,7 @@ _APART = 0.02
 
 def real_terms(tensor: SymmetricTensor, rank: int, rng: np.random.Generator) -> np.ndarray | None:
     """Unit rows (rank, 2) of real terms that fit; None where no member found has real roots."""
-    matrix = catalecticant(tensor, rank)
+    matrix = tensor.catalecticant(rank)
     left, values, _ = np.linalg.svd(matrix)
     family = left[:, numerical_rank(values) :]
     if family.shape[1] == 0:

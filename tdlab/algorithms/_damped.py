@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.linalg import solve_triangular
 
-from tdlab.algorithms._apolar import Forms, size
 from tdlab.algorithms.base import Budget
-from tdlab.tensors import DenseTensor, FactoredTensor, SymmetricTensor
+from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.packed import Forms, size
 
 # Largest r d, and largest Jacobian in doubles. A step takes milliseconds at 200 parameters and a
 # tenth of a second at 600, where matrix-free steps are a hundred times cheaper: at order 3,
@@ -39,9 +39,8 @@ _MOST_BEND = 0.75
 def affordable(tensor: SymmetricTensor, rank: int) -> bool:
     """Whether the finish takes this problem: small, and of a tensor whose entries are at hand."""
     parameters = rank * tensor.dim
-    held = isinstance(tensor, DenseTensor | FactoredTensor)
     return (
-        held
+        tensor.entries_at_hand
         and 0 < parameters <= _LARGEST_PARAMETERS
         and size(tensor.dim, tensor.order) * parameters <= _LARGEST_JACOBIAN
     )
@@ -81,7 +80,7 @@ def damped_finish(
     again = np.stack([(low.indices == j).sum(axis=1) for j in range(dim)], axis=1) + 1.0
     factor = high.scales[child] * again / low.scales[:, None]
     norm = tensor.norm()
-    target = high.coefficients(tensor) / norm
+    target = tensor.packed() / norm
     signs = np.where(weights < 0.0, -1.0, 1.0)
     sizes = np.maximum(np.abs(weights) / norm, 1e-12)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.tensors import FactoredTensor, SymmetricTensor
+from tdlab.tensors import SymmetricTensor
 
 # Eigenvalues of the flattening below this share of the largest are rounding.
 _NUMERICAL_RANK = 1e-10
@@ -73,20 +73,6 @@ class Packing:
             full = np.matmul(full, rows[:, :, None]).reshape(len(rows), -1, self.dim)
         return full[:, 0, :]
 
-    @property
-    def places(self) -> np.ndarray:
-        """Positions (N,) of the packed entries in a full array."""
-        return self.indices @ (self.dim ** np.arange(self.indices.shape[1])[::-1])
-
-    def flatten(self, tensor: SymmetricTensor, other: Packing | None = None) -> np.ndarray:
-        """The (N, N') flattening: symmetric at order 2 m, without ``other``."""
-        other = other or self
-        if isinstance(tensor, FactoredTensor):
-            rows = tensor.components
-            return self.lift(rows).T @ (tensor.weights[:, None] * other.lift(rows))
-        flat = tensor.dense(2**33).reshape(len(self.position), -1)
-        return flat[np.ix_(self.places, other.places)] * np.outer(self.scales, other.scales)
-
 
 @dataclass(frozen=True, eq=False)
 class Spectrum:
@@ -133,12 +119,12 @@ def spectrum(tensor: SymmetricTensor, rank: int | None = None) -> Spectrum:
     """Leading ``rank`` pairs of the flattening (all that are not rounding by default)."""
     half = tensor.order // 2
     packing = other = Packing.of(tensor.dim, tensor.order - half)
+    flat = tensor.catalecticant(tensor.order - half)
     if tensor.order % 2:
         other = Packing.of(tensor.dim, half)
-        vectors, values, right = np.linalg.svd(packing.flatten(tensor, other), full_matrices=False)
+        vectors, values, right = np.linalg.svd(flat, full_matrices=False)
         others = right.T
     else:
-        flat = packing.flatten(tensor)
         values, vectors = np.linalg.eigh((flat + flat.T) / 2)
         leading = np.argsort(-np.abs(values), kind="stable")
         values, vectors = values[leading], vectors[:, leading]

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from tdlab.algorithms._apolar import Forms, size
+from tdlab.tensors.packed import Forms, size
 
 # Eigenvalues of J^H J carry an error of 1e-16 of the largest; below this share they may be zero.
 _SINGULAR = 1e-11

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tdlab.algorithms._apolar import Forms, contractions, multiples, numerical_rank, size
+from tdlab.algorithms._apolar import contractions, multiples, numerical_rank
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.packed import Forms, size
 
 _PROJECTIONS = 12
 

@@ -111,13 +111,12 @@ def gain_of_one_more(
     from tdlab.algorithms._candidates import power_steps, random_units
     from tdlab.algorithms._polish import polish
     from tdlab.algorithms.base import relative_residual
-    from tdlab.tensors.residual import deflate
 
     (rank, dim), order = rows.shape, tensor.order
     left = freedom(dim, rank, order)
     if left == 0:
         return 0.0
-    rest = deflate(tensor, rows, weights)
+    rest = tensor.minus(rows, weights)
     # A judgement, not a search: the same fit is always judged alike.
     starts = random_units(2 * dim + 16, dim, own_stream(0, Part.JUDGEMENT))
     found = power_steps(rest.mttkrp, starts, 30, budget)

@@ -11,21 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.tensors import FactoredTensor, SymmetricTensor
-from tdlab.tensors.residual import deflate
+from tdlab.tensors import SymmetricTensor
 
 _SMALLEST = 1e-3
-
-
-def mode_gram(tensor: SymmetricTensor) -> np.ndarray:
-    """T_(1) T_(1)^T, a (d, d) array."""
-    if isinstance(tensor, FactoredTensor):
-        # sum_i a_i w_i T(w_i, w_i, .)^T.
-        weighted = tensor.weights[:, None] * tensor.components
-        gram = weighted.T @ tensor.mttkrp(tensor.components)
-        return (gram + gram.T) / 2
-    flat = tensor.dense().reshape(tensor.dim, -1)
-    return flat @ flat.T
 
 
 def mode_trace(tensor: SymmetricTensor) -> np.ndarray:
@@ -77,7 +65,7 @@ def precondition(tensor: SymmetricTensor, centred: bool = True) -> Frame:
         # A number has no directions to balance, and M = T^2 - T^2.
         return plain(tensor)
     trace = mode_trace(tensor)
-    matrix = mode_gram(tensor)
+    matrix = tensor.mode_gram()
     if centred:
         matrix = matrix - np.outer(trace, trace) / tensor.dim
     values, vectors = np.linalg.eigh(matrix)
@@ -99,4 +87,4 @@ def harmonic(frame: Frame) -> SymmetricTensor:
     axis, eye = frame.trace / size, np.eye(dim)
     rows = np.vstack([axis + eye, axis - eye, axis])
     weights = np.concatenate([np.ones(2 * dim), [-2.0 * dim]]) * (size / (2.0 * (dim + 2)))
-    return deflate(frame.tensor, rows, weights)
+    return frame.tensor.minus(rows, weights)

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.algorithms._even import Packing
 from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget
 from tdlab.algorithms.koszul_young import koszul_flattening
-from tdlab.tensors import FactoredTensor, SymmetricTensor, gaussian_tensor
+from tdlab.tensors import SymmetricTensor, gaussian_tensor
 
 # Relative singular values: below the first zero to rounding; a gap is a ratio of at least the
 # second between neighbours.
@@ -72,10 +71,11 @@ def bound(tensor: SymmetricTensor, rng: np.random.Generator, clock: Budget) -> B
     best = Bound(dim, False, f"Its terms span {dim} dimensions.")
     if order == 3:
         return _koszul_young(tensor, best, rng, clock)
-    if math.comb(dim + (order + 1) // 2 - 1, (order + 1) // 2) > _LARGEST or clock.expired:
+    high = order - order // 2
+    if math.comb(dim + high - 1, high) > _LARGEST or clock.expired:
         return best
     shown, full = (
-        gap(np.linalg.svd(symmetric_flattening(t), compute_uv=False), tensor.rounding)
+        gap(np.linalg.svd(t.catalecticant(high).T, compute_uv=False), tensor.rounding)
         for t in (tensor, gaussian_tensor(dim, order, rng=rng))
     )
     if shown is None or full is None:
@@ -84,21 +84,6 @@ def bound(tensor: SymmetricTensor, rng: np.random.Generator, clock: Budget) -> B
     return Bound(
         max(shown, dim), shown < full, f"The symmetric flattening {middle} has rank {shown}."
     )
-
-
-def symmetric_flattening(tensor: SymmetricTensor) -> np.ndarray:
-    """The (m | k-m) flattening, m = k // 2, in orthonormal coordinates of Sym^m and Sym^(k-m)."""
-    low, high = tensor.order // 2, tensor.order - tensor.order // 2
-    rows, columns = Packing.of(tensor.dim, low), Packing.of(tensor.dim, high)
-    if isinstance(tensor, FactoredTensor):
-        lifted = rows.lift(tensor.components) * tensor.weights[:, None]
-        return lifted.T @ columns.lift(tensor.components)
-    flat = tensor.dense(2**33).reshape(tensor.dim**low, tensor.dim**high)
-    at, across = (
-        packing.indices @ (tensor.dim ** np.arange(power)[::-1])
-        for packing, power in ((rows, low), (columns, high))
-    )
-    return flat[np.ix_(at, across)] * np.outer(rows.scales, columns.scales)
 
 
 def _koszul_young(

@@ -24,7 +24,6 @@ from tdlab.algorithms.front import decompose
 from tdlab.algorithms.registry import get_method
 from tdlab.metrics import match
 from tdlab.tensors import SymmetricTensor, gaussian_tensor
-from tdlab.tensors.residual import deflate
 
 # Runs agree where their residuals differ by less than a hundredth and their components have
 # cosines of .99; exact ones at ranks where the fit is unique.
@@ -77,7 +76,7 @@ class Path:
         dim = self.tensor.dim
         while len(self.fits) < rank:
             rows, weights = self.fits[-1] if self.fits else (np.empty((0, dim)), np.empty(0))
-            rest = deflate(self.tensor, rows, weights)
+            rest = self.tensor.minus(rows, weights)
             starts = random_units(_PATH_STARTS, dim, self.rng)
             tops = power_steps(rest.mttkrp, starts, 20, self.clock)
             heights = rest.evaluate(tops)

@@ -16,7 +16,6 @@ from tdlab.algorithms._candidates import distinct
 from tdlab.algorithms._gram import refine
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.tensors import SymmetricTensor
-from tdlab.tensors.residual import deflate
 
 _SAME = 0.85
 _DROPPED = 0.2
@@ -48,12 +47,12 @@ def fit_in_rounds(
         if len(found) == rank:
             # At a stationary point R(w, w, .) = 0 everywhere, but the residual's slice R(w) is
             # large where a row stands in for others.
-            slices = deflate(tensor, found, weights).contract(found)
+            slices = tensor.minus(found, weights).contract(found)
             worst = np.linalg.norm(slices, axis=(1, 2)) * rng.uniform(0.5, 1.0, rank)
             kept = np.argsort(worst)[: rank - max(1, int(_DROPPED * rank))]
             found, weights = found[kept], weights[kept]
         need = rank - len(found)
-        rest = deflate(tensor, found, weights)
+        rest = tensor.minus(found, weights)
         rows = draw(rest, need)
         if len(rows) == 0 or budget.expired:
             break

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tdlab.algorithms._apolar import Forms, size
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.packed import Forms, size
 
 # Points within this sine of each other are looked at as one with multiplicity: rounding splits a
 # root of multiplicity m by about eps^(1/m).
@@ -64,7 +64,7 @@ def terms_at(tensor: SymmetricTensor, points: np.ndarray) -> Terms:
     """Least-squares terms at unit complex points (s, d), those without a share left out."""
     forms = Forms.of(tensor.dim, tensor.order)
     norm = tensor.norm()
-    target = forms.coefficients(tensor) / norm
+    target = tensor.packed() / norm
     turn = np.exp(-0.5j * np.angle(np.einsum("ij,ij->i", points, points)))
     rows = points * turn[:, None]
     backward = np.real(rows) @ np.linspace(1.0, 2.0, tensor.dim) < 0.0

@@ -26,6 +26,7 @@ from tdlab.algorithms._complex import complex_terms
 from tdlab.algorithms._descents import search
 from tdlab.algorithms._noise import refit
 from tdlab.algorithms._rank_bounds import span
+from tdlab.algorithms._refusal import needed_bytes, refusal
 from tdlab.algorithms._small import fits_in
 from tdlab.algorithms._threads import LARGEST_ENTRIES
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
@@ -116,6 +117,13 @@ class Auto:
             turn *= 2
         return ladder
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """That of the least of its methods: it passes over the others."""
+        return min(
+            needed_bytes(method, tensor)
+            for method in self._ladder(tensor.dim, tensor.dim, tensor.order)
+        )
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
@@ -168,7 +176,7 @@ class Auto:
         ladder = [
             method
             for method in self._ladder(tensor.dim, rank, tensor.order)
-            if (limit := method.limit(tensor.dim, tensor.order)) is None or rank <= limit
+            if not refusal(method, tensor, rank)
         ]
         quick = _quick(ladder, tensor.dim, rank, tensor.order)
         repeats = estimate = budget.estimate and tensor.order > 2

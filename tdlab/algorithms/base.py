@@ -13,12 +13,10 @@ from tdlab.algorithms._jacobian import undetermined
 from tdlab.algorithms._noise import noise_gain, null_bar
 from tdlab.algorithms._unique import uniqueness_of
 from tdlab.algorithms._words import n_terms
-from tdlab.tensors import FactoredTensor, SymmetricTensor
+from tdlab.tensors import FactoredTensor, SymmetricTensor, Tensor
 
 if TYPE_CHECKING:
     from tensorly.cp_tensor import CPTensor
-
-    from tdlab.tensors import Flattening4
 
 # Squares expanded through Gram matrices bottom out at 1e-16 |T|^2: below this a residual is noise.
 RESIDUAL_FLOOR = 1e-8
@@ -198,13 +196,12 @@ class Budget:
         return max(self.noise, self.exact)
 
 
-def exact_fit(tensor: SymmetricTensor | Flattening4) -> float:
+def exact_fit(tensor: Tensor) -> float:
     """Relative residual up to which a fit is exact: the rounding of the data, where that is more.
 
     Entries in half precision are so coarse that their rounding is noise like any other.
     """
-    rounding = getattr(tensor, "rounding", 0.0)
-    return max(EXACT_FIT, rounding if rounding <= _FINE else 0.0)
+    return max(EXACT_FIT, tensor.rounding if tensor.rounding <= _FINE else 0.0)
 
 
 class Method(Protocol):
@@ -212,6 +209,9 @@ class Method(Protocol):
 
     ``run`` is called only for an order in ``orders`` and a rank within ``limit``; it returns
     `finish` (...) and raises nothing of its own.
+
+    A method that takes other tensors than symmetric ones names their kinds in ``accepts``, and one
+    that forms large arrays has ``required_bytes(tensor)``: above 1 GiB it is not run.
     """
 
     name: ClassVar[str]
@@ -371,8 +371,7 @@ def relative_residual(tensor: SymmetricTensor, rows: np.ndarray, weights: np.nda
     if residual < _ROUNDED:
         # Cancelling terms round at the size they had before they cancelled: no smaller residual
         # can be told from zero.
-        size = fitted.magnitude()
-        size += tensor.magnitude() if isinstance(tensor, FactoredTensor) else norm**2
+        size = fitted.magnitude() + tensor.magnitude()
         residual = max(residual, float(np.sqrt(np.finfo(float).eps / 8 * size)) / norm)
     return max(residual, RESIDUAL_FLOOR)
 

@@ -52,6 +52,10 @@ class Eigen:
         """No matrix needs more terms than it has dimensions."""
         return dim
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The matrix."""
+        return tensor.array_bytes
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:

@@ -60,6 +60,10 @@ class FOOBI:
         counting = int((1 + np.sqrt(1 + 8 * image)) / 2)
         return max(min(counting, int(np.sqrt(2 * _LARGEST) / dim**2)), 1)
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array that entries are read from, where they are not at hand."""
+        return 0 if tensor.entries_at_hand else tensor.array_bytes
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:

@@ -5,27 +5,24 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import Any, cast, overload
+from typing import Any, cast
 
 import numpy as np
 from scipy.sparse.linalg import ArpackError
 
 from tdlab import _kernels
 from tdlab.algorithms._noise import residual_under
+from tdlab.algorithms._refusal import refusal
 from tdlab.algorithms._threads import threads_for
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, exact_fit, finish
 from tdlab.algorithms.registry import get_method
 from tdlab.algorithms.settle import settle
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
-from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
+from tdlab.tensors import Flattening4, SymmetricTensor, Tensor, as_tensor
 
 # A Gram matrix of so many terms takes 8 GiB.
 _MOST_TERMS = 2**15
-# Methods multiply several entries: within these norms none of that leaves the doubles.
-_PLAIN_NORM = 1e-30
-# Squares of a `Flattening4`, which is taken at its own unit.
-_SMALLEST_NORM = 1e-150
 
 
 def decompose(
@@ -73,7 +70,8 @@ def decompose(
     ------
     InputError
         For an unknown method or option, a bad rank, one that cannot be told, or an array that is
-        not a symmetric tensor.
+        not a symmetric tensor. What a method cannot take, as an order, a rank, or an array beyond
+        1 GiB that it would have to form, is a result with status ``unsupported``.
 
     Examples
     --------
@@ -83,8 +81,7 @@ def decompose(
     >>> res.success, tdlab.match(res.components, net.weights).recovered
     (True, 1.0)
     """
-    if not isinstance(tensor, SymmetricTensor | Flattening4):
-        tensor = DenseTensor(tensor)
+    held = as_tensor(tensor)
     if rank is not None:
         rank = check_integer("rank", rank, 1)
         if rank > _MOST_TERMS:
@@ -103,10 +100,10 @@ def decompose(
     _kernels.warm_up()
     if rank is None:
         # Half of the time for the question, so that some is left for the answer.
-        rank = _told_rank(tensor, noise, generator, None if limit is None else limit / 2)
+        rank = _told_rank(held, noise, generator, None if limit is None else limit / 2)
     # Where a fit has as many parameters as there are entries, it reaches any noise.
-    goal = residual_under(level, tensor.dim, rank, tensor.order)
-    exact = exact_fit(tensor)
+    goal = residual_under(level, held.dim, rank, held.order)
+    exact = exact_fit(held)
     goal = max(goal, exact) if level else 0.0
     budget = Budget(
         max_seconds=limit,
@@ -116,10 +113,10 @@ def decompose(
         exact=exact,
         started=started,
     )
-    tensor, exponent = plain(tensor)
-    reason = _refusal(method, tensor, rank)
-    # The protocol's type is the usual case; `_refusal` has checked what the method accepts.
-    tensor = cast(SymmetricTensor, tensor)
+    held, exponent = held.in_plain_units()
+    reason = refusal(method, held, rank)
+    # The protocol's type is the usual case; `refusal` has checked what the method accepts.
+    tensor = cast(SymmetricTensor, held)
     if reason:
         return finish(
             method,
@@ -134,7 +131,7 @@ def decompose(
         with threads_for(tensor.dim, tensor.order):
             result = method.run(tensor, rank, rng=generator, budget=budget)
             settles = budget.estimate and not getattr(method, "settles_noise", False)
-            if settles and not result.success and isinstance(tensor, SymmetricTensor):
+            if settles and not result.success and held.kind == "symmetric":
                 result = settle(method, tensor, result, generator, budget)
     except (np.linalg.LinAlgError, ArpackError) as error:
         return finish(
@@ -150,42 +147,21 @@ def decompose(
 
 
 def _told_rank(
-    tensor: SymmetricTensor | Flattening4,
+    tensor: Tensor,
     noise: float | None,
     rng: np.random.Generator,
     limit: float | None,
 ) -> int:
     from tdlab.algorithms.rank import estimate_rank
 
-    if isinstance(tensor, Flattening4):
-        raise InputError("rank: got None for a Flattening4, wanted an integer >= 1")
-    told = estimate_rank(tensor, noise=noise, rng=rng.spawn(1)[0], max_seconds=limit)
+    if tensor.kind != "symmetric":
+        raise InputError(f"rank: got None for a tensor of kind {tensor.kind}, wanted one >= 1")
+    told = estimate_rank(
+        cast(SymmetricTensor, tensor), noise=noise, rng=rng.spawn(1)[0], max_seconds=limit
+    )
     if told.rank is None:
         raise InputError(f"rank: got None, wanted an integer >= 1. {told.message}")
     return told.rank
-
-
-@overload
-def plain(tensor: SymmetricTensor) -> tuple[SymmetricTensor, int]: ...
-@overload
-def plain(
-    tensor: SymmetricTensor | Flattening4,
-) -> tuple[SymmetricTensor | Flattening4, int]: ...
-def plain(tensor: SymmetricTensor | Flattening4) -> tuple[SymmetricTensor | Flattening4, int]:
-    """T / 2^e and e: a norm that methods compute with, and e = 0 where T has one.
-
-    Raises `InputError` for a `Flattening4` whose square leaves the doubles: its terms have
-    coefficient 1, which another unit would not keep.
-    """
-    norm = tensor.norm()
-    if not isinstance(tensor, Flattening4):
-        return (tensor, 0) if _PLAIN_NORM < norm < 1 / _PLAIN_NORM else tensor.at_unit_scale()
-    if not (_SMALLEST_NORM < norm < 1 / _SMALLEST_NORM or norm == 0.0):
-        raise InputError(
-            f"tensor: got norm {norm:.3g}, wanted one between {_SMALLEST_NORM:g} and "
-            f"{1 / _SMALLEST_NORM:g}: rescale it"
-        )
-    return tensor, 0
 
 
 def _at_scale(result: Decomposition, exponent: int) -> Decomposition:
@@ -204,24 +180,3 @@ def _at_scale(result: Decomposition, exponent: int) -> Decomposition:
             "residual hold. Rescale the tensor."
         )
     return dataclasses.replace(result, weights=weights, message=message)
-
-
-def _refusal(method: Method, tensor: SymmetricTensor | Flattening4, rank: int) -> str:
-    """Why the method cannot be asked, in a sentence; empty if it can."""
-    if tensor.order not in method.orders:
-        wanted = ", ".join(map(str, method.orders))
-        return f"'{method.name}' decomposes tensors of order {wanted}, not {tensor.order}."
-    kind = "flattening4" if isinstance(tensor, Flattening4) else "symmetric"
-    accepted = getattr(method, "accepts", ("symmetric",))
-    if kind not in accepted:
-        return f"'{method.name}' decomposes tensors of kind {', '.join(accepted)}, not {kind}."
-    largest = method.limit(tensor.dim, tensor.order)
-    if largest is not None and rank > largest:
-        advice = "lower the rank" if method.name == "auto" else "try method='auto'"
-        return (
-            f"'{method.name}' needs rank <= {largest} at dimension {tensor.dim}, and was asked for "
-            f"{rank}: {advice}."
-        )
-    if tensor.norm() == 0.0:
-        return "The tensor is zero: it has no components."
-    return ""

@@ -19,14 +19,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms._apolar import (
-    LARGEST_SPACE,
-    Forms,
-    catalecticant,
-    numerical_rank,
-    points,
-    size,
-)
+from tdlab.algorithms._apolar import LARGEST_SPACE, numerical_rank, points
 from tdlab.algorithms._binary import real_terms
 from tdlab.algorithms._damped import affordable, damped_finish
 from tdlab.algorithms._koszul import koszul_space, largest_rank
@@ -37,6 +30,7 @@ from tdlab.algorithms.base import EXACT_FIT, Budget, Decomposition, Status, fini
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.packed import Forms, size
 
 # Loudest noise that is looked through where nobody stated it.
 _LOUDEST = 0.3
@@ -100,12 +94,16 @@ class Hankel:
         # Finitely many points are cut out by d - 1 equations or more.
         return max(size(dim, half) - dim + 1, size(dim, half - 1))
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array that entries are read from, where they are not at hand."""
+        return 0 if tensor.entries_at_hand else tensor.array_bytes
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         rng = own_stream(rng, Part.METHOD)
         degree = tensor.order - tensor.order // 2
-        matrix = catalecticant(tensor, degree)
+        matrix = tensor.catalecticant(degree)
         left, values, _ = np.linalg.svd(matrix, full_matrices=False)
         count = numerical_rank(values, rank)
         exact = count <= rank

@@ -59,6 +59,10 @@ class HSS19:
         """Antisymmetrising S (x) R^d into d(d^2-1)/3 dimensions must have no spare kernel."""
         return max(min(dim * (dim + 1) // 3, _LARGEST // dim, packed_size(dim, order) - 1), 1)
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array that entries are read from, where they are not at hand."""
+        return 0 if tensor.entries_at_hand else tensor.array_bytes
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:

@@ -26,7 +26,7 @@ from tdlab.algorithms._rounds import fit_in_rounds
 from tdlab.algorithms.base import Budget, Decomposition
 from tdlab.errors import check_choice, check_integer
 from tdlab.streams import Part, own_stream
-from tdlab.tensors import FactoredTensor, SymmetricTensor
+from tdlab.tensors import SymmetricTensor
 
 _FORMS = ("published", "preconditioned")
 # Eigenvectors of a whitened draw, and directions of each, among which the candidate is chosen.
@@ -79,6 +79,10 @@ class HSSS:
     def limit(self, dim: int, order: int) -> None:
         """Any rank."""
         return None
+
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array of all entries, where the terms are not known."""
+        return 0 if tensor.terms() else 8 * tensor.dim**3
 
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
@@ -141,8 +145,9 @@ def contracted_square(
 def mixed_square(tensor: SymmetricTensor, matrix: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """X -> sum_kl G_kl T_k X T_l for symmetric (d, d) arrays X and G = ``matrix``."""
     dim = tensor.dim
-    if isinstance(tensor, FactoredTensor):
-        rows, weights = tensor.components, tensor.weights
+    known = tensor.terms()
+    if known is not None:
+        rows, weights = known
         step = max(1, _BLOCK_DOUBLES // len(rows))
 
         def square(x: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ import numpy as np
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.algorithms.hsss import mixed_square
 from tdlab.errors import InputError, check_integer
-from tdlab.tensors import DenseTensor, FactoredTensor, SymmetricTensor
+from tdlab.tensors import DenseTensor, SymmetricTensor
 
 # 64 MiB, and as much again in a product.
 _LARGEST_ARRAY = 200
@@ -71,6 +71,10 @@ class Largest:
         """1: it is asked for one term, whatever the rank of the tensor."""
         return 1
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array of all entries, where the terms are not known."""
+        return 0 if tensor.terms() else 8 * tensor.dim**3
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
@@ -98,13 +102,10 @@ class Largest:
 
 def _cheapest(tensor: SymmetricTensor) -> SymmetricTensor:
     """The array in place of more than d^{3/2} terms, where it is small."""
-    if (
-        isinstance(tensor, FactoredTensor)
-        and len(tensor.components) ** 2 > tensor.dim**3
-        and tensor.dim <= _LARGEST_ARRAY
-    ):
-        return DenseTensor._trusted(tensor.dense())
-    return tensor
+    known = tensor.terms()
+    if known is None or len(known[1]) ** 2 <= tensor.dim**3 or tensor.dim > _LARGEST_ARRAY:
+        return tensor
+    return DenseTensor._trusted(tensor.dense())
 
 
 def contract_form(tensor: SymmetricTensor, form: np.ndarray) -> np.ndarray:

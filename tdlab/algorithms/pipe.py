@@ -26,7 +26,6 @@ from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
 from tdlab.tensors.arrays import to_numpy
-from tdlab.tensors.residual import deflate
 
 _SAME = 0.85
 _DROPPED = (0.2, 0.2, 0.2, 0.6)
@@ -89,7 +88,7 @@ class Pipe:
             if len(rows) == rank:
                 # At a stationary point R(w, w, .) = 0 everywhere, but the residual's slice R(w)
                 # is large where a row stands in for others.
-                slices = deflate(tensor, rows, weights).contract(rows)
+                slices = tensor.minus(rows, weights).contract(rows)
                 worst = np.linalg.norm(slices, axis=(1, 2)) * rng.uniform(0.5, 1.0, rank)
                 kept = np.argsort(worst)[: rank - max(1, int(_DROPPED[count % 4] * rank))]
                 rows, weights = rows[kept], weights[kept]
@@ -127,7 +126,7 @@ class Pipe:
         budget: Budget,
     ) -> np.ndarray:
         """At most ``need`` directions, new to each other, from the residual of what is known."""
-        rest = deflate(tensor, rows, weights)
+        rest = tensor.minus(rows, weights)
         # Fewer components than dimensions leave nothing to precondition by.
         frame = precondition(rest) if need > tensor.dim else plain(rest)
         starts = random_units(12 * need + 64, tensor.dim, rng)

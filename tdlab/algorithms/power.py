@@ -19,7 +19,6 @@ from tdlab.algorithms.base import Budget, Decomposition, Status, finish, fit_wei
 from tdlab.errors import check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
-from tdlab.tensors.residual import deflate
 
 _SAME = 0.85
 
@@ -86,7 +85,7 @@ class Power:
         shift = self.shift * tensor.norm() / float(np.sqrt(rank))
         for _ in range(self.rounds):
             need = rank - len(found)
-            rest = deflate(tensor, found, weights)
+            rest = tensor.minus(found, weights)
             count = self.starts or min(4 * need, 512)
             starts = random_units(count, tensor.dim, rng)
             rows = power_steps(

@@ -33,10 +33,10 @@ from tdlab.algorithms._rank_table import RankRow, Table, ranks_to_show, standing
 from tdlab.algorithms._threads import threads_for
 from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition
-from tdlab.algorithms.front import plain
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
-from tdlab.tensors import DenseTensor, SymmetricTensor
+from tdlab.tensors import SymmetricTensor, as_symmetric
+from tdlab.tensors.base import ARRAY_BYTES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,14 +145,21 @@ def estimate_rank(
     >>> list(told.table.columns)
     ['rank', 'residual', 'agreement', 'null', 'gain']
     """
-    if not isinstance(tensor, SymmetricTensor):
-        tensor = DenseTensor(tensor)
+    tensor = as_symmetric(tensor)
     level = None if noise is None else check_real("noise", noise, 0.0)
     if level is not None and level >= 1.0:
         raise InputError(f"noise: got {level:g}, wanted a share of the tensor's norm below 1")
     largest = None if max_rank is None else check_integer("max_rank", max_rank, 1)
     limit = _SECONDS if max_seconds is None else check_real("max_seconds", max_seconds, 0.0)
-    tensor, exponent = plain(tensor)
+    if tensor.order == 2 and tensor.array_bytes > ARRAY_BYTES:
+        return RankEstimate(
+            None,
+            0.0,
+            "",
+            f"Eigenvalues of a matrix of shape {tensor.shape} need {tensor.array_bytes} bytes, "
+            f"and at most {ARRAY_BYTES} (1 GiB) are taken.",
+        )
+    tensor, exponent = tensor.in_plain_units()
     if tensor.norm() == 0.0:
         return RankEstimate(None, 0.0, "", "The tensor is zero: it has no terms.")
     estimate = _Estimate(

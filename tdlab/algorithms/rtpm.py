@@ -18,12 +18,10 @@ import numpy as np
 from scipy.optimize import nnls
 
 from tdlab.algorithms._candidates import power_steps, random_units
-from tdlab.algorithms._precondition import mode_gram
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
-from tdlab.tensors.residual import deflate
 
 _ROUNDS = 200
 
@@ -66,7 +64,7 @@ class RTPM:
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         rng = own_stream(rng, Part.METHOD)
-        basis = np.linalg.eigh(mode_gram(tensor))[1][:, -rank:]
+        basis = np.linalg.eigh(tensor.mode_gram())[1][:, -rank:]
         small = tensor.rotate(basis.T)
         values, vectors = np.linalg.eigh(_definite_contraction(small))
         if values[0] <= 0.0:
@@ -89,7 +87,7 @@ class RTPM:
             heights = rest.evaluate(rows)
             best = int(np.argmax(heights))
             found = np.vstack([found, rows[best]])
-            rest = deflate(rest, rows[[best]], heights[[best]])
+            rest = rest.minus(rows[[best]], heights[[best]])
             if budget.expired:
                 break
         late = budget.expired

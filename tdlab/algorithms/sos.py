@@ -28,12 +28,12 @@ from tdlab.sos.memory import required_memory
 from tdlab.sos.pseudo import contract, flattest_moments
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.base import ARRAY_BYTES
 
 _TAUS = (1.0, 0.95, 0.9, 0.8, 0.7, 0.6)
 _SAME = 0.9
 _ROUNDINGS = 4  # for each tau; the second one climbs
 _CLIMB = 6
-_MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -74,24 +74,15 @@ class SOS:
         """Any rank."""
         return None
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The relaxation of degree 4."""
+        return required_memory(tensor.dim, 3, 4)
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:
         rng = own_stream(rng, Part.METHOD)
-        if required_memory(tensor.dim, 3, 4) > _MAX_BYTES:
-            return finish(
-                self,
-                tensor,
-                rank,
-                budget,
-                components=None,
-                status=Status.UNSUPPORTED,
-                message=(
-                    f"The pseudo-expectation of a form in {tensor.dim} variables needs more than "
-                    "1 GiB. Try method='auto'."
-                ),
-            )
-        form = Form.of(tensor, _MAX_BYTES)
+        form = Form.of(tensor, ARRAY_BYTES)
         relaxation = Relaxation(tensor.dim, 3, 4)
         target = form.target(relaxation)
         typical = float(np.ldexp(tensor.norm(), -form.exponent) / np.sqrt(rank))

@@ -95,6 +95,10 @@ class SPM:
         # more meets them (order 4: N - d = d(d-1)/2).
         return max(min(size - dim, packed_size(dim, order)), 1)
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array that entries are read from, where they are not at hand."""
+        return 0 if tensor.entries_at_hand else tensor.array_bytes
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:

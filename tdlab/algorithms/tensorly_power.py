@@ -55,6 +55,10 @@ class TensorlyPower:
         """Any rank."""
         return None
 
+    def required_bytes(self, tensor: SymmetricTensor) -> int:
+        """The array of all entries, as the peer takes it."""
+        return 8 * tensor.dim**tensor.order
+
     def run(
         self, tensor: SymmetricTensor, rank: int, *, rng: np.random.Generator, budget: Budget
     ) -> Decomposition:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.sos.basis import Monomials, Relaxation, add_square, monomials
-from tdlab.tensors import DenseTensor, FactoredTensor, SymmetricTensor, symmetrize
+from tdlab.tensors import DenseTensor, SymmetricTensor, symmetrize
 
 # Half a unit in the last place: the relative error of one operation.
 UNIT = float(np.finfo(np.float64).eps) / 2
@@ -56,10 +56,7 @@ class Form:
         coefficients = dense.dense(max_bytes)[tuple(basis.lists.T)] * basis.counts
         # Errors e of the entries change the form by at most |e|_F on the sphere.
         error = (math.factorial(order) + 3) * UNIT * float(np.linalg.norm(array))
-        if isinstance(tensor, FactoredTensor):
-            norms = np.linalg.norm(tensor.components, axis=1)
-            terms = float(np.abs(tensor.weights) @ norms**order)
-            error += (tensor.rank + order + 3) * UNIT * terms
+        error += tensor.dense_error()
         norm = dense.norm() * (1.0 + 1e-12)
         return cls(dense, basis, coefficients, exponent, norm, 1.01 * error)
 

@@ -31,7 +31,7 @@ from tdlab.sos.memory import check_memory, required_memory
 from tdlab.sos.reference import solve
 from tdlab.sos.rigor import upper_bound
 from tdlab.streams import Part, own_stream
-from tdlab.tensors import DenseTensor, Flattening4, SymmetricTensor
+from tdlab.tensors import SymmetricTensor, as_symmetric
 
 SOLVERS = ("auto", "face", "admm", "clarabel", "scs")
 _ITERATIONS = 2000  # of FACE and ADMM together
@@ -99,7 +99,7 @@ def certify(
     >>> c.status.value, c.gap < 1e-8, c.lower_bound <= c.upper_bound
     ('certified', True, True)
     """
-    tensor = as_tensor(tensor)
+    tensor = as_symmetric(tensor)
     degree = _check_degree(degree, tensor.order)
     check_choice("solver", solver, SOLVERS)
     tolerance = check_real("tolerance", tolerance, 0.0)
@@ -118,16 +118,6 @@ def certify(
     return _Run(
         tensor, degree, solver, tolerance, max_iterations, max_seconds, max_bytes, generator
     ).certificate(maximizer)
-
-
-def as_tensor(tensor: SymmetricTensor | np.ndarray) -> SymmetricTensor:
-    """Arrays become a `DenseTensor`, with its checks."""
-    if isinstance(tensor, Flattening4):
-        raise InputError(
-            "tensor: got a Flattening4, wanted a symmetric tensor: its form is that of "
-            "tdlab.symmetrize(matrix.reshape(n, n, n, n))"
-        )
-    return tensor if isinstance(tensor, SymmetricTensor) else DenseTensor(np.asarray(tensor))
 
 
 def smallest_degree(order: int) -> int:

@@ -19,10 +19,10 @@ from scipy.optimize import minimize_scalar
 from tdlab.errors import InputError
 from tdlab.sos.basis import Relaxation
 from tdlab.sos.forms import Form
-from tdlab.sos.front import as_tensor, smallest_degree
+from tdlab.sos.front import smallest_degree
 from tdlab.sos.memory import check_memory
 from tdlab.sos.rigor import upper_bound
-from tdlab.tensors import SymmetricTensor
+from tdlab.tensors import SymmetricTensor, as_symmetric
 
 
 def flattening_bound(tensor: SymmetricTensor | np.ndarray, *, max_memory: int = 2**30) -> float:
@@ -105,7 +105,7 @@ def _bound(form: Form, relaxation: Relaxation, matrix: np.ndarray) -> float:
 def _flattening(
     tensor: SymmetricTensor | np.ndarray, max_memory: int
 ) -> tuple[Form, Relaxation, np.ndarray]:
-    tensor = as_tensor(tensor)
+    tensor = as_symmetric(tensor)
     degree = smallest_degree(tensor.order)
     form = Form.of(tensor, check_memory(tensor, degree, max_memory))
     relaxation = Relaxation(form.dim, form.order, degree)

@@ -20,6 +20,7 @@ from tdlab.errors import InputError, check_array, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors.arrays import array_home, lifted, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
+from tdlab.tensors.factored import FactoredTensor
 
 _PANEL_DOUBLES = 2**16  # 512 KiB of Khatri-Rao rows: half a level-2 cache
 _MAX_PANEL_RANK = 512
@@ -113,8 +114,40 @@ class DenseTensor(SymmetricTensor):
         return DenseTensor._trusted(array, self.rounding), exponent
 
     def dense(self, max_bytes: int = 2**30) -> np.ndarray:
-        self._check_bytes(max_bytes)
+        """The array itself, which is held and read-only: nothing is formed, at any size."""
         return self._array
+
+    @property
+    def array_bytes(self) -> int:
+        return 0
+
+    @property
+    def entries_at_hand(self) -> bool:
+        return True
+
+    def _prefers_dense(self) -> bool:
+        return True
+
+    def scaled(self, a: float) -> DenseTensor:
+        tensor = self._like(check_array("a", [a], (1,))[0] * self._array)
+        tensor.rounding = self.rounding
+        return tensor
+
+    def minus(self, rows: np.ndarray, weights: np.ndarray) -> DenseTensor:
+        """T - sum_i a_i w_i^{(x)k} as an array; ``rounding`` is then that of what is left."""
+        if len(rows) == 0:
+            return self
+        known = FactoredTensor(rows, weights, self.order)
+        rest = DenseTensor._trusted(self._array - known.dense(2**62))
+        if self.rounding:
+            rest.rounding = min(self.rounding * self.norm() / (rest.norm() or math.inf), 1.0)
+        return rest
+
+    def _like(self, array: np.ndarray) -> DenseTensor:
+        """Another array, held where this one is."""
+        tensor = DenseTensor._trusted(array)
+        tensor._held = None if self._held is None else self.lift(array)
+        return tensor
 
     def mttkrp(self, factors: Any) -> Any:
         if self._held is not None and not isinstance(factors, np.ndarray):

@@ -16,11 +16,14 @@ from tdlab.errors import check_array, check_integer
 from tdlab.tensors.arrays import array_home, lifted, to_numpy, torch_array
 from tdlab.tensors.base import SymmetricTensor
 from tdlab.tensors.cp import read_cp, write_tensorly
+from tdlab.tensors.packed import Forms
 
 if TYPE_CHECKING:
     from tensorly.cp_tensor import CPTensor
 
 _BLOCK_DOUBLES = 2**22  # 32 MiB of Gram rows at a time
+# Half a unit in the last place: the relative error of one operation.
+_UNIT = float(np.finfo(np.float64).eps) / 2
 
 
 class FactoredTensor(SymmetricTensor):
@@ -114,6 +117,25 @@ class FactoredTensor(SymmetricTensor):
         tensor._at_unit = True
         return tensor, largest
 
+    def terms(self) -> tuple[np.ndarray, np.ndarray]:
+        """The components (r, d) and weights (r,)."""
+        return self.components, self.weights
+
+    @property
+    def entries_at_hand(self) -> bool:
+        return True
+
+    def scaled(self, a: float) -> FactoredTensor:
+        return self._like(self.components, check_array("a", [a], (1,))[0] * self.weights)
+
+    def minus(self, rows: np.ndarray, weights: np.ndarray) -> FactoredTensor:
+        """The terms of T and those of the others, with their coefficients negated."""
+        if len(rows) == 0:
+            return self
+        return self._like(
+            np.vstack([self.components, rows]), np.concatenate([self.weights, -weights])
+        )
+
     def magnitude(self) -> float:
         """sum_ij |a_i a_j| |<w_i, w_j>|^k: |T|^2 before terms cancel, the scale of its rounding."""
         total, weights = 0.0, np.abs(self.weights)
@@ -156,6 +178,25 @@ class FactoredTensor(SymmetricTensor):
     def dense(self, max_bytes: int = 2**30) -> np.ndarray:
         self._check_bytes(max_bytes)
         return self._weighted_sum(self.weights, self.order).reshape(self.shape)
+
+    def dense_error(self) -> float:
+        norms = np.linalg.norm(self.components, axis=1)
+        terms = float(np.abs(self.weights) @ norms**self.order)
+        return (self.rank + self.order + 3) * _UNIT * terms
+
+    def mode_gram(self) -> np.ndarray:
+        """sum_i a_i w_i T(w_i, ..., w_i, .)^T, a (d, d) array."""
+        weighted = self.weights[:, None] * self.components
+        gram = weighted.T @ self.mttkrp(self.components)
+        return (gram + gram.T) / 2
+
+    def packed(self) -> np.ndarray:
+        return self.weights @ Forms.of(self.dim, self.order).lift(self.components)
+
+    def catalecticant(self, degree: int) -> np.ndarray:
+        left, right = Forms.of(self.dim, degree), Forms.of(self.dim, self.order - degree)
+        rows = self.components
+        return left.lift(rows).T @ (self.weights[:, None] * right.lift(rows))
 
     def rotate(self, rotation: np.ndarray) -> FactoredTensor:
         rotation = check_array("rotation", rotation, ("d'", self.dim))

@@ -7,14 +7,18 @@ Layout     rows (i, j), columns (k, l), both in C order: M[i n + j, k n + l] = T
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import numpy as np
 
 from tdlab.errors import InputError, check_array
-from tdlab.tensors.factored import FactoredTensor
+from tdlab.tensors.base import SymmetricTensor, Tensor
+
+# Within these norms no square leaves the doubles.
+_SMALLEST_NORM = 1e-150
 
 
-class Flattening4:
+class Flattening4(Tensor):
     """The {12}{34} flattening of T = sum_i a_i^{(x)4} + E, where E need not be symmetric.
 
     Only methods that declare it decompose it: ``schramm-steurer``.
@@ -37,6 +41,7 @@ class Flattening4:
     (3, 4, array([1., 1., 1.]))
     """
 
+    kind: ClassVar[str] = "flattening4"
     order = 4
 
     def __init__(self, matrix: np.ndarray) -> None:
@@ -56,9 +61,30 @@ class Flattening4:
         pairs = lifted(vectors)
         return np.einsum("ij,ij->i", pairs @ self.matrix, pairs)
 
-    def inner(self, other: FactoredTensor) -> float:
-        """Frobenius inner product with sum_i a_i w_i^{(x)4}."""
-        return float(other.weights @ self.evaluate(other.components))
+    def in_plain_units(self) -> tuple[Flattening4, int]:
+        """The tensor as it is: its terms have coefficient 1, which another unit would not keep.
+
+        Raises `InputError` where the square of its norm leaves the doubles.
+        """
+        norm = self.norm()
+        if not (_SMALLEST_NORM < norm < 1 / _SMALLEST_NORM or norm == 0.0):
+            raise InputError(
+                f"tensor: got norm {norm:.3g}, wanted one between {_SMALLEST_NORM:g} and "
+                f"{1 / _SMALLEST_NORM:g}: rescale it"
+            )
+        return self, 0
+
+    def inner(self, other: SymmetricTensor) -> float:
+        """Frobenius inner product with sum_i a_i w_i^{(x)4}; raises `InputError` for others."""
+        known = other.terms()
+        if known is None:
+            raise InputError(f"other: got {other!r}, wanted a tensor of known terms")
+        rows, weights = known
+        return float(weights @ self.evaluate(rows))
+
+    def magnitude(self) -> float:
+        """|T|^2, the scale of its rounding."""
+        return self.norm() ** 2
 
     def __repr__(self) -> str:
         return f"Flattening4(dim={self.dim})"

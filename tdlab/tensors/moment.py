@@ -12,6 +12,7 @@ Sources    Janzamin, Sedghi and Anandkumar (2015, arXiv 1506.08473); Hermite ten
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -56,7 +57,8 @@ class HermiteMomentTensor(SymmetricTensor):
         are taken as they come: shuffle samples that are sorted.
     max_bytes : int
         Size 8 d^k up to which `norm` may accumulate and keep the dense tensor, where that is
-        cheaper than n^2 d (for n >= C(d+k-2, k-1)); every later action then uses it. 0: never.
+        cheaper than n^2 d (for n >= C(d+k-2, k-1)); every later action then uses it. Up to that
+        size `minus` gives a dense tensor, and a lazy sum beyond. 0: never.
 
     Raises
     ------
@@ -134,10 +136,11 @@ class HermiteMomentTensor(SymmetricTensor):
         self._dense: DenseTensor | None = None
         self._held: Any = None
 
-    def _like(self, coefficients: np.ndarray, frame: np.ndarray) -> HermiteMomentTensor:
-        tensor = type(self).__new__(type(self))
-        tensor._max_bytes, tensor._shrunk = self._max_bytes, self._shrunk
-        tensor._set(self._X, coefficients, self.order, frame)
+    def _with(self, coefficients: np.ndarray) -> HermiteMomentTensor:
+        """The same samples and variables with other coefficients; nothing of size d^2 is formed."""
+        tensor = copy.copy(self)
+        tensor._coefficients = coefficients
+        tensor._norm = tensor._dense = tensor._held = None
         return tensor
 
     @property
@@ -147,13 +150,30 @@ class HermiteMomentTensor(SymmetricTensor):
 
     def at_unit_scale(self) -> tuple[HermiteMomentTensor, int]:
         exponent = int(np.frexp(np.abs(self._coefficients).max())[1])
-        return self._like(np.ldexp(self._coefficients, -exponent), self._frame), exponent
+        return self._with(np.ldexp(self._coefficients, -exponent)), exponent
+
+    def scaled(self, a: float) -> HermiteMomentTensor:
+        a = float(check_array("a", [a], (1,))[0])
+        tensor = self._with(self._coefficients * a)
+        tensor._dense = None if self._dense is None else self._dense.scaled(a)
+        if self._held is not None:
+            samples, coefficients, metric = self._held
+            tensor._held = (samples, a * coefficients, metric)
+        return tensor
+
+    def minus(self, rows: np.ndarray, weights: np.ndarray) -> SymmetricTensor:
+        """Dense where the array is within ``max_bytes``, and else a lazy sum with known terms."""
+        if len(rows) == 0:
+            return self
+        if 8 * self.dim**self.order <= self._max_bytes:
+            return self._accumulated().minus(rows, weights)
+        return super().minus(rows, weights)
 
     def to(self, device: str) -> SymmetricTensor:
         """Held by torch: the samples, or the dense tensor where `norm` would keep that."""
         if self._prefers_dense():
             return self._accumulated().to(device)
-        tensor = self._like(self._coefficients, self._frame)
+        tensor = self._with(self._coefficients)
         samples = np.concatenate([part for part, _ in self._chunks(self.dim)])
         tensor._held = (
             torch_array(samples, device),
@@ -224,11 +244,17 @@ class HermiteMomentTensor(SymmetricTensor):
 
     def rotate(self, rotation: np.ndarray) -> HermiteMomentTensor:
         rotation = check_array("rotation", rotation, ("d'", self.dim))
-        return self._like(self._coefficients, rotation @ self._frame)
+        tensor = self._with(self._coefficients)
+        tensor._set(self._X, self._coefficients, self.order, rotation @ self._frame)
+        return tensor
 
     def dense(self, max_bytes: int = 2**30) -> np.ndarray:
         self._check_bytes(max_bytes)
         return self._accumulated().dense(max_bytes)
+
+    @property
+    def array_bytes(self) -> int:
+        return 8 * self.dim**self.order if self._dense is None else 0
 
     def _accumulated(self) -> DenseTensor:
         if self._dense is None:
@@ -245,23 +271,28 @@ class HermiteMomentTensor(SymmetricTensor):
         if self._dense is not None:
             return True
         cheaper = self.n >= math.comb(self.dim + self.order - 2, self.order - 1)
-        fits = 8 * self.dim**self.order <= self._max_bytes
+        fits = self.array_bytes <= self._max_bytes
         return fits and (cheaper or not self._isometric)
 
     def norm(self) -> float:
         """Frobenius norm, exact: of the dense tensor, or from all pairs of samples.
 
-        After a change of variables that is no isometry only the first is possible; it raises
-        `InputError` where the array needs more than ``max_bytes``.
+        After a change of variables that is no isometry pairs do not serve: where the array needs
+        more than ``max_bytes``, it is that of the d slices T(e_j), a pass over the samples for
+        each block of them.
         """
         if self._norm is None:
             if self._prefers_dense():
                 self._norm = self._accumulated().norm()
             elif self._isometric:
-                self._norm = math.sqrt(max(self._squared_norm_by_pairs(), 0.0))
+                # At unit scale, where no square leaves the doubles.
+                unit, exponent = self.at_unit_scale()
+                root = math.sqrt(max(unit._squared_norm_by_pairs(), 0.0))
+                with np.errstate(over="ignore", under="ignore"):
+                    self._norm = float(np.ldexp(root, exponent))
             else:
-                self._check_bytes(self._max_bytes)
-        return float(self._norm or 0.0)
+                self._norm = self._norm_by_slices()
+        return self._norm
 
     def _squared_norm_by_pairs(self) -> float:
         """sum_ij c_i c_j <He_k(x_i), He_k(x_j)>, in blocks of samples: O(n^2 d)."""
@@ -321,11 +352,8 @@ class HermiteMomentTensor(SymmetricTensor):
         """
         if self._shrunk:
             return self
-        factor = 1.0 / (1.0 + self.relative_error())
-        tensor = self._like(self._coefficients * factor, self._frame)
+        tensor = self.scaled(1.0 / (1.0 + self.relative_error()))
         tensor._shrunk = True
-        if self._dense is not None:
-            tensor._dense = DenseTensor._trusted(self._dense.dense() * factor)
         return tensor
 
     def __repr__(self) -> str:

@@ -11,7 +11,8 @@ import pytest
 
 import tdlab
 from tdlab import Status
-from tdlab.algorithms._apolar import Forms, catalecticant, points
+from tdlab.algorithms._apolar import points
+from tdlab.tensors.packed import Forms
 from tests import cases
 
 
@@ -127,7 +128,7 @@ def test_the_ternary_quartic_of_tensordec(last):
 def test_the_perpendicular_space_of_four_terms_is_two_conics():
     # TensorDec.jl, test0: perp(T, 2) has two elements for four random ternary quartics.
     tensor, _ = planted(4, 3, 4, 0)
-    values = np.linalg.svd(catalecticant(tensor, 2), compute_uv=False)
+    values = np.linalg.svd(tensor.catalecticant(2), compute_uv=False)
     assert (values < 1e-12 * values[0]).sum() == 2
 
 
@@ -170,7 +171,7 @@ def test_binary_forms_have_real_terms_at_their_real_rank(monomials, order, rank)
 def test_points_of_a_space_include_those_that_the_tensor_lacks():
     # Seven quartic powers of four variables: three quadrics, which meet in an eighth point.
     tensor, rows = planted(4, 4, 7, 0)
-    left = np.linalg.svd(catalecticant(tensor, 2))[0][:, :7]
+    left = np.linalg.svd(tensor.catalecticant(2))[0][:, :7]
     found = points(left, Forms.of(4, 2), np.random.default_rng(0))
     assert found is not None and found.shape == (8, 4)
     assert (np.abs(found.conj() @ rows.T).max(axis=0) > 1 - 1e-12).all()
@@ -208,5 +209,5 @@ def test_coordinates_agree_with_the_array():
     array = tdlab.gaussian_tensor(3, 4, rng=0)
     forms = Forms.of(3, 4)
     x = np.random.default_rng(0).standard_normal((5, 3))
-    np.testing.assert_allclose(forms.lift(x) @ forms.coefficients(array), array.evaluate(x))
-    assert math.isclose(np.linalg.norm(forms.coefficients(array)), array.norm())
+    np.testing.assert_allclose(forms.lift(x) @ array.packed(), array.evaluate(x))
+    assert math.isclose(np.linalg.norm(array.packed()), array.norm())
