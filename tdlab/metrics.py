@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -167,7 +167,26 @@ def largest_overlap(
     return min(float(found @ truth) ** 2, 1.0)
 
 
-def student_network(result: Decomposition, activation: Activation | str) -> TwoLayerNetwork:
+class HasTerms(Protocol):
+    """What has terms of a symmetric tensor: a `Decomposition`, or `tdlab.problems.Terms`."""
+
+    @property
+    def components(self) -> np.ndarray:
+        """(k, d) rows."""
+        ...
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(k,) coefficients."""
+        ...
+
+    @property
+    def order(self) -> int:
+        """Of the tensor."""
+        ...
+
+
+def student_network(result: HasTerms, activation: Activation | str) -> TwoLayerNetwork:
     """The proper predictor that a decomposition of T_k gives: unit rows and output weights.
 
     T_k = sum_i a_i D_k(1)/k! w_i^{(x)k} for unit rows, so a_i = k!/D_k(1) times the weight found.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING
+from dataclasses import MISSING, fields
 
 import click
 
@@ -53,6 +53,20 @@ def _ensembles() -> str:
     return text_table(["ensemble", "ranks", "properties"], rows)
 
 
+def _problems() -> str:
+    from tdlab.problems.registry import registry
+
+    blocks = []
+    for name, cls in registry.whole():
+        options = ", ".join(
+            one.name if one.default is MISSING else f"{one.name} = {one.default!r}"
+            for one in fields(cls)
+        )
+        said = (cls.__doc__ or "").strip().splitlines()
+        blocks.append(f"{name}\n  what       {said[0] if said else ''}\n  options    {options}")
+    return "\n".join(blocks)
+
+
 def _experiments() -> str:
     from tdlab.cli.tables import text_table
     from tdlab.lab.bundled import experiments
@@ -75,13 +89,14 @@ def _experiments() -> str:
 _LISTS = {
     "methods": _methods,
     "learners": _learners,
+    "problems": _problems,
     "ensembles": _ensembles,
     "experiments": _experiments,
 }
 
 
-@click.command("list", short_help="List methods, learners, ensembles or experiments.")
+@click.command("list", short_help="List methods, learners, problems, ensembles or experiments.")
 @click.argument("what", type=click.Choice(list(_LISTS)))
 def command(what: str) -> None:
-    """List the methods, the learners, the ensembles or the bundled experiments."""
+    """List the methods, learners, problems, ensembles or bundled experiments."""
     click.echo(_LISTS[what]())

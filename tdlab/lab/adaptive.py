@@ -8,7 +8,7 @@ from typing import Any
 
 from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.axes import MAX_RANK, samples_at
-from tdlab.networks.ensembles import Ensemble
+from tdlab.problems import Problem
 from tdlab.stats.adaptive import Rule
 from tdlab.stats.starts import candidates
 from tdlab.theory import r_id
@@ -54,17 +54,18 @@ def adaptive_rule(file: str, table: Mapping[str, Any]) -> Rule:
     return Rule(half_width, budget, seconds, batch)
 
 
-def adaptive_ranks(ensemble: Ensemble, dim: int, order: int, rule: Rule) -> tuple[int, ...]:
+def adaptive_ranks(law: Problem, dim: int, rule: Rule) -> tuple[int, ...]:
     """Ranks at which trials may be run, ascending, to twice the counting bound r_id.
 
-    >>> from tdlab.networks.ensembles import get_ensemble
-    >>> adaptive_ranks(get_ensemble("isotropic"), 6, 3, Rule(half_width=0.2))
+    >>> from tdlab.problems.two_layer import TwoLayer
+    >>> law, _ = TwoLayer.read({"activation": "He3", "ensemble": "isotropic"})
+    >>> adaptive_ranks(law, 6, Rule(half_width=0.2))
     (7, 9, 11, 14, 18)
     """
-    top = min(max(math.ceil(_MULTIPLE * r_id(dim, order)), _LEAST_TOP, 2 * dim), MAX_RANK)
-    found = candidates(top, rule.half_width, lambda rank: ensemble.exists(dim, rank))
+    top = min(max(math.ceil(_MULTIPLE * r_id(dim, law.order)), _LEAST_TOP, 2 * dim), MAX_RANK)
+    found = candidates(top, rule.half_width, lambda rank: law.exists(dim, rank))
     if not found:
-        raise InputError(f"ranks: got none at dim {dim}, wanted {ensemble.sizes}")
+        raise InputError(f"ranks: got none at dim {dim}, wanted {law.sizes}")
     return tuple(found)
 
 

@@ -83,7 +83,7 @@ class Agenda:
                 self.late = True
                 return
             cell, index = key
-            yield key, Task.of(self.cells[cell], index, self._device)
+            yield key, Task(self.cells[cell], index, self._device)
 
     def record(self, finished: Iterable[tuple[Key, TrialResult]]) -> None:
         """Take what has ended."""

@@ -2,70 +2,87 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tdlab.errors import InputError
 from tdlab.lab.identity import SCHEMA_VERSION, digest
 
+if TYPE_CHECKING:
+    from tdlab.problems import Problem as Law
+
+
+DEFAULT_KIND = "two-layer"
+
 
 @dataclass(frozen=True)
 class Problem:
-    """A planted problem at one (dim, rank), or its null twin.
+    """A problem of any kind, or its null twin.
 
     Attributes
     ----------
     label : str
         For display; no part of the identity.
-    coefficients : tuple of float
-        Monomial coefficients of the activation.
-    ensemble : str
-    order : int
-        Of the Hermite tensor that is decomposed.
+    kind : str
+        Its name (`tdlab.problems.registry`).
+    options : tuple of (str, value)
+        Those of its options that are not at their default, sorted by name.
     null : bool
-        A Gaussian tensor of the norm that the planted one would have.
+        Its control: as large, and with nothing to find.
     dense : bool
         Methods are given the array of entries instead of the planted terms: what a user has.
-    noise : float
-        Standard deviation of the label noise, in units of that of the noiseless labels.
-    signs : str
-        Of the output weights: "positive" or "random".
-    boost : float
-        How much larger the first component is than the others, as a share. If it is, the question
-        is how well this one is estimated, not how many are.
     """
 
     label: str
-    coefficients: tuple[float, ...]
-    ensemble: str
-    order: int
+    kind: str
+    options: tuple[tuple[str, Any], ...]
     null: bool = False
     dense: bool = False
-    noise: float = 0.0
-    signs: str = "positive"
-    boost: float = 0.0
+
+    @classmethod
+    def of(cls, label: str, law: Law, *, null: bool = False, dense: bool = False) -> Problem:
+        """That of a law of instances."""
+        # The type of dataclass instances is no part of an abstract class.
+        fields = dataclasses.fields(cast(Any, law))
+        values = {one.name: getattr(law, one.name) for one in fields}
+        own = {one.name for one in fields if values[one.name] != one.default}
+        options = tuple(sorted((name, values[name]) for name in own))
+        return cls(label, law.kind, options, null, dense)
+
+    @cached_property
+    def law(self) -> Law:
+        """What draws its instances."""
+        from tdlab.problems.registry import problem_class
+
+        made: Callable[..., Law] = problem_class(self.kind)
+        return made(**dict(self.options))
+
+    @property
+    def order(self) -> int:
+        """Of the tensor that is decomposed."""
+        return self.law.order
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What makes it this problem."""
-        found: dict[str, Any] = {
-            "activation": self.coefficients,
-            "ensemble": self.ensemble,
-            "order": self.order,
-            "null": self.null,
-        }
-        # Absent where it does not matter: cells stored before there was a choice still match.
+        """What makes it this problem: what is at its default is absent."""
+        found = self.drawn
+        if self.kind != DEFAULT_KIND:
+            found["kind"] = self.kind
+        return found
+
+    @property
+    def drawn(self) -> dict[str, Any]:
+        """What names the stream of its instances.
+
+        Without the kind: two kinds with the same options would draw alike, and so in pairs.
+        """
+        found = {**dict(self.options), "null": self.null}
         if self.dense and not self.null:
             found["dense"] = True
-        if self.noise:
-            found["noise"] = self.noise
-        if self.signs != "positive":
-            found["signs"] = self.signs
-        if self.boost:
-            found["boost"] = self.boost
         return found
 
 
@@ -183,7 +200,7 @@ class Cell:
     @cached_property
     def instance_digest(self) -> str:
         """Digest of what the instance depends on: neither the method nor the samples."""
-        return digest({"problem": self.problem.identity, "dim": self.dim, "rank": self.rank})
+        return digest({"problem": self.problem.drawn, "dim": self.dim, "rank": self.rank})
 
     @cached_property
     def method_digest(self) -> str:
@@ -224,13 +241,12 @@ def cell_from(identity: Mapping[str, Any]) -> Cell:
         If this version does not know all that the identity says.
     """
     problem, method = dict(identity["problem"]), identity["method"]
-    problem["coefficients"] = tuple(problem.pop("activation"))
-    options = tuple(
-        sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in method["options"].items())
-    )
+    kind = problem.pop("kind", DEFAULT_KIND)
+    null, dense = problem.pop("null"), problem.pop("dense", False)
+    options = _frozen(method["options"])
     try:
         found = Cell(
-            Problem("replayed", **problem),
+            Problem("replayed", kind, _frozen(problem), null, dense),
             identity["dim"],
             identity["rank"],
             identity["n"],
@@ -246,9 +262,15 @@ def cell_from(identity: Mapping[str, Any]) -> Cell:
             identity["seed"],
             identity["time_limit"],
         )
+        found.problem.law  # noqa: B018  that there is one is part of knowing it
         known = found.digest == digest(identity)
     except TypeError:
         known = False
     if not known:
         raise InputError("cell: got one that this version of tdlab does not know, wanted its own")
     return found
+
+
+def _frozen(options: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Options as a cell holds them: sorted, and lists as tuples."""
+    return tuple(sorted((k, tuple(v) if isinstance(v, list) else v) for k, v in options.items()))

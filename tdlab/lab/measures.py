@@ -98,7 +98,7 @@ def _with_a_larger_component(store: Store) -> set[str]:
     return {
         digest[:DIGEST_CHARACTERS]
         for digest, identity in store.identities().values()
-        if identity["problem"].get("boost") and not identity["problem"]["null"]
+        if identity["problem"].get("kind") == "boosted" and not identity["problem"]["null"]
     }
 
 

@@ -269,7 +269,7 @@ class Pool(Generic[Key]):
                 start_new_session=True,
             )
         connection = Connection(ours.detach())
-        tasks = tuple(task for task in self._warm_up if task.method not in self._cold)
+        tasks = tuple(task for task in self._warm_up if task.cell.method.name not in self._cold)
         with contextlib.suppress(OSError):
             connection.send(WorkerSettings(self._memory_bytes, tasks))
         return _Worker(process, connection, _start_deadline())

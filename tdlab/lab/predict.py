@@ -142,7 +142,7 @@ def _probe(spec: ScanSpec, cells: list[Cell], workers: int) -> dict[Cell, float]
 
     def tasks() -> Iterator[tuple[Cell, Task]]:
         for cell in cells:
-            yield cell, Task.of(cell, 0)
+            yield cell, Task(cell, 0)
 
     times: dict[Cell, float] = {}
     with Pool[Cell](min(workers, len(cells)), warm_up_tasks(spec), worker_memory(workers)) as pool:

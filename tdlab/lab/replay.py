@@ -164,7 +164,7 @@ def replay(trial: StoredTrial) -> Replay:
     kernel()
     seen: list[Decomposition | Fit] = []
     trace = ""
-    task = Task.of(trial.cell, trial.index, trial.device)
+    task = Task(trial.cell, trial.index, trial.device)
     with threadpoolctl.threadpool_limits(limits=1), _bounded_memory():
         try:
             result = run_trial(task, seen.append)

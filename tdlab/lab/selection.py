@@ -83,7 +83,7 @@ def planned(spec: ScanSpec) -> list[Planned]:
             cell.problem.order,
             cell.samples,
             cell.problem.null,
-            bool(cell.problem.boost),
+            cell.problem.kind == "boosted",
             trials,
         )
 
@@ -176,7 +176,7 @@ def _reason(check: Check, where: Mapping[str, Any], points: list[Planned]) -> st
     if check.quantity in _OF_NULLS and not any(_nulls(points)):
         return ": the scan has no nulls"
     if check.quantity == "correlation" and not any(point.larger for point in points):
-        return ": no problem has a boost"
+        return ": no problem is boosted"
     if where.get("null") and not any(_nulls(points)):
         return ": the scan has no nulls"
     return ""

@@ -10,7 +10,7 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -19,22 +19,18 @@ from tdlab.algorithms.registry import registry as method_registry
 from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.adaptive import ADAPTIVE, adaptive_ranks, adaptive_samples
 from tdlab.lab.axes import ranks_at, samples_at
-from tdlab.lab.cells import MethodChoice, Problem
+from tdlab.lab.cells import DEFAULT_KIND, MethodChoice, Problem
 from tdlab.learners.base import Learner
 from tdlab.learners.registry import learner, learner_names, told_options
 from tdlab.learners.registry import registry as learner_registry
-from tdlab.networks.activation import Activation
-from tdlab.networks.ensembles import check_ensemble_size, get_ensemble
-from tdlab.networks.sampling import SIGNS
 from tdlab.networks.two_layer import TwoLayerNetwork
+from tdlab.problems.registry import problem_class
 from tdlab.stats.adaptive import Rule
 
 _MAX_DIM = 10**6
 
-_PROBLEM_KEYS = (
-    "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise", "null",
-    "dense", "signs", "boost",
-)  # fmt: skip
+# What every kind of problem takes, beside its own options.
+_PROBLEM_KEYS = ("kind", "label", "dims", "ranks", "samples", "null", "dense")
 # What a decomposition method is asked for, beside its own options.
 _TERM_KEYS = ("width", "terms")
 # Has Hermite components in every degree up to 5: whatever order a learner asks for, if any has it.
@@ -52,40 +48,29 @@ def read_problem(
     Problem, list[tuple[int, int, int | None]], list[tuple[int, tuple[int, ...], int | None]]
 ]:
     """The problem of one table, its points (dim, rank, n), its thresholds (dim, ranks, n)."""
-    check_keys(file, where, table, _PROBLEM_KEYS)
-    adaptive = table.get("ranks", ADAPTIVE) == ADAPTIVE
-    for key in ("activation", "ensemble", "dims"):
-        if key not in table:
-            raise InputError(f"{file}: {where}: got no key {key!r}, wanted one")
     what = f"{file}: {where}"
-    text = table["activation"]
+    with _within(f"{what}: kind" if "kind" in table else what):
+        cls = problem_class(table.get("kind", DEFAULT_KIND))
+    known = [one.name for one in dataclasses.fields(cast(Any, cls))]
+    check_keys(file, where, table, (*_PROBLEM_KEYS, *known))
+    adaptive = table.get("ranks", ADAPTIVE) == ADAPTIVE
+    if "dims" not in table:
+        raise InputError(f"{what}: got no key 'dims', wanted one")
     with _within(what):
-        if not isinstance(text, str | list):
-            raise InputError(f"activation: got {text!r}, wanted a formula or coefficients")
-        activation = Activation.parse(text)
-        if not isinstance(table["ensemble"], str):
-            raise InputError(f"ensemble: got {table['ensemble']!r}, wanted a name")
-        ensemble = get_ensemble(table["ensemble"])
-        order = check_integer("order", table.get("order", activation.degree), 2)
-        if order > activation.degree or not activation.mean_derivative(order, 1.0):
-            raise InputError(
-                f"order: got {order}, wanted a degree in which {text!r} has a Hermite component"
-            )
+        law, named = cls.read({key: table[key] for key in known if key in table})
         samples = table.get("samples", "exact")
-        noise = check_real("noise", table.get("noise", 0.0), 0.0)
-        if noise and samples == "exact":
-            raise InputError(f"noise: got {noise}, wanted 0: the exact tensor averages noise out")
+        if table.get("noise") and samples == "exact":
+            raise InputError(
+                f"noise: got {table['noise']}, wanted 0: the exact tensor averages noise out"
+            )
         if table.get("dense") is True and samples != "exact":
             raise InputError("dense: got true with samples, wanted false: learners see no tensor")
         if adaptive and table.get("null"):
             raise InputError("null: got true, wanted `ranks`: a null has no threshold to adapt to")
-        signs = check_choice("signs", table.get("signs", "positive"), SIGNS)
-        boost = check_real("boost", table.get("boost", 0.0), 0.0)
         for key in ("null", "dense"):
             if not isinstance(table.get(key, False), bool):
                 raise InputError(f"{key}: got {table[key]!r}, wanted true or false")
-    formula = text.strip() if isinstance(text, str) else str(activation)
-    label = text_of(what, "label", table.get("label", f"{formula}/{ensemble.name}"))
+    label = text_of(what, "label", table.get("label", named))
     if label.endswith("/null"):
         raise InputError(f"{what}.label: got {label!r}, wanted one not ending in '/null'")
 
@@ -99,26 +84,16 @@ def read_problem(
         if dim > _MAX_DIM:
             raise InputError(f"{what}.dims: got {dim}, wanted at most {_MAX_DIM}")
         if adaptive:
-            ranks = adaptive_ranks(ensemble, dim, order, rule)
-            numbers = adaptive_samples(f"{what}.samples", samples, dim, activation.degree)
+            ranks = adaptive_ranks(law, dim, rule)
+            numbers = adaptive_samples(f"{what}.samples", samples, dim, law.degree)
             thresholds += [(dim, ranks, n) for n in numbers]
             continue
-        for rank in ranks_at(f"{what}.ranks", table["ranks"], dim, order):
+        for rank in ranks_at(f"{what}.ranks", table["ranks"], dim, law.order):
             with _within(what):
-                check_ensemble_size(ensemble, dim, rank)
-            for n in samples_at(f"{what}.samples", samples, dim, rank, activation.degree):
+                law.check(dim, rank)
+            for n in samples_at(f"{what}.samples", samples, dim, rank, law.degree):
                 points.append((dim, rank, n))
-    problem = Problem(
-        label,
-        activation.coefficients,
-        ensemble.name,
-        order,
-        dense=table.get("dense", False),
-        noise=noise,
-        signs=signs,
-        boost=boost,
-    )
-    return problem, points, thresholds
+    return Problem.of(label, law, dense=table.get("dense", False)), points, thresholds
 
 
 def read_methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[MethodChoice]:

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -208,20 +207,13 @@ def _run_agenda(
 
 
 def warm_up_tasks(spec: ScanSpec, device: str = "cpu") -> tuple[Task, ...]:
-    """Small trials, one a method and order, that load and compile what the scan will use."""
+    """Small trials that load and compile what a scan will use: one a method, problem and order."""
     cells = (*spec.cells, *(target.cell for target in spec.targets))
-    found: dict[tuple[str, int], Task] = {}
+    found: dict[tuple[str, str, int], Task] = {}
     for cell in cells:
-        # Iid rows exist at every rank, and rank 2 at dim 4 is within the range of every method.
-        task = replace(
-            Task.of(cell, 0, device),
-            ensemble="sphere",
-            dim=4,
-            rank=2,
-            null=False,
-            time_limit=5.0,
-        )
-        found.setdefault((task.method, task.order), task)
+        key = (cell.method.name, cell.problem.kind, cell.problem.order)
+        if key not in found:
+            found[key] = Task(cell, 0, device).small()
     return tuple(found.values())
 
 

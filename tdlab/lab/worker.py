@@ -112,9 +112,9 @@ def _prepare(connection: Connection, settings: WorkerSettings) -> tuple[str, ...
     limit_memory(settings.memory_bytes)
     cold = set()
     for task in settings.warm_up:
-        connection.send(("warming", task.method))
+        connection.send(("warming", task.cell.method.name))
         if not _warm_up(task):
-            cold.add(task.method)
+            cold.add(task.cell.method.name)
     return tuple(sorted(cold))
 
 

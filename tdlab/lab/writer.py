@@ -211,7 +211,7 @@ class StoreWriter:
                 cell.curve,
                 cell.problem.label,
                 cell.method.label,
-                cell.problem.ensemble,
+                cell.problem.law.family,
                 cell.dim,
                 cell.rank,
                 cell.problem.order,

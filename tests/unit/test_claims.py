@@ -244,7 +244,7 @@ def test_checks_of_nulls_want_nulls_and_checks_of_a_larger_one_that():
     parse_spec(bare.replace('"gain"', '"risk"'))
     with pytest.raises(InputError, match="gain over nulls that the scan has not"):
         parse_spec(bare)
-    for quantity, reason in (("null-law", "no nulls"), ("correlation", "no problem has a boost")):
+    for quantity, reason in (("null-law", "no nulls"), ("correlation", "no problem is boosted")):
         text = bare.replace('"gain"', '"risk"').replace(
             'quantity = "risk"\nwhere = { rank = 4 }', f'quantity = "{quantity}"'
         )

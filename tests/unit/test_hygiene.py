@@ -12,7 +12,16 @@ from tdlab.cli.verbs import VERBS
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tdlab"
-MATHEMATICS = ["tensors", "networks", "algorithms", "sos", "dictionary", "learners", "probes"]
+MATHEMATICS = [
+    "tensors",
+    "networks",
+    "problems",
+    "algorithms",
+    "sos",
+    "dictionary",
+    "learners",
+    "probes",
+]
 MATHEMATICS += ["metrics", "theory"]
 LABORATORY = ["lab", "stats", "view", "cli"]
 

@@ -15,7 +15,7 @@ PINNED = {
     "cubic-samples": ("f6aadac8617b7318", "d5114456a8514072"),
     "degrees": ("11a69033b6e7061b", "6e60abd73f0eb058"),
     "hardness-large": ("e9180215edc9385e", "af4cbcba275bddbb"),
-    "low-degree": ("d5ba8b25f3efab01", "70208f27f4473419"),
+    "low-degree": ("9347cf1cb942aced", "cfa8d389c876d5f3"),
     "quickstart": ("455eb479eac4cb30", "6ebab785d5743b8e"),
     "structured": ("b8162e9b68a95afe", "2d80e87c364ba7af"),
     "weakest-direction": ("2ffa2074a9abf57d", "5d59ecedd0782604"),
@@ -30,6 +30,12 @@ def test_cells_of_experiments_keep_their_digests(name):
     for cell, pinned in zip((cells[0], cells[-1]), PINNED[name], strict=True):
         first = replace(cell, method=replace(cell.method, version=1))
         assert first.digest.startswith(pinned)
+
+
+def test_a_kind_names_a_cell_and_not_the_stream_of_its_instances():
+    cells = read_spec(experiments()["low-degree"]).cells
+    assert cells[0].instance_digest.startswith("ce9df126dfe069fc")
+    assert cells[-1].instance_digest.startswith("d7b03a30f58c9921")
 
 
 def test_streams_of_a_cell_keep_their_bits():

@@ -39,7 +39,7 @@ def outcome(text, **chosen):
         for cell in cells(text)
         if all(getattr(cell, key) == value for key, value in chosen.items())
     ]
-    return run_trial(Task.of(found[0], 0))
+    return run_trial(Task(found[0], 0))
 
 
 def test_samples_in_units_of_the_theory():
@@ -63,13 +63,12 @@ def test_outcomes_and_nested_samples():
     seen = []
     for cell in cells(SPEC):
         if cell.method.name == "linear" and not cell.problem.null:
-            run_trial(Task.of(cell, 1), seen.append)
+            run_trial(Task(cell, 1), seen.append)
     # The same network, and the smaller sample a part of the larger: the direct computation.
     assert [fit.dim for fit in seen] == [5, 5]
 
 
 def test_same_instances_for_every_learner_and_the_null_has_the_same_variance():
-    import tdlab.lab.learning as module
     from tdlab.learners.base import Learner
 
     taken = {}
@@ -83,7 +82,7 @@ def test_same_instances_for_every_learner_and_the_null_has_the_same_variance():
     try:
         for cell in cells(SPEC):
             if not cell.problem.null:
-                module.run_learning_trial(Task.of(cell, 0))
+                run_trial(Task(cell, 0))
     finally:
         Learner.fit = original
     (small, _), (large, _) = taken[28], taken[56]
@@ -95,7 +94,7 @@ def test_same_instances_for_every_learner_and_the_null_has_the_same_variance():
 def test_the_null_is_fitted_too_and_measured():
     text = SPEC.replace('activation = "x**3"', 'activation = "He3"')
     null = [c for c in cells(text) if c.problem.null and c.samples == 56]
-    result = run_trial(Task.of(null[0], 0))
+    result = run_trial(Task(null[0], 0))
     assert result.outcome == "measured" and result.risk_ratio < 1e-9
 
 
@@ -103,7 +102,7 @@ def test_noise_is_in_units_of_the_labels_and_costs_what_it_should():
     # Least squares from n = 20 C: excess risk about noise^2 C / (n - C).
     text = SPEC.replace("samples = {", "noise = 0.5\nsamples = {").replace("[0.5, 1.0]", "[20.0]")
     cell = next(c for c in cells(text) if c.method.name == "polynomial-regression")
-    ratios = [run_trial(Task.of(cell, index)).risk_ratio for index in range(8)]
+    ratios = [run_trial(Task(cell, index)).risk_ratio for index in range(8)]
     assert np.mean(ratios) == pytest.approx(0.25 / 19, rel=0.5)
 
 
@@ -140,11 +139,11 @@ def test_width_asks_for_more_terms_than_the_teacher_has():
     wide, plain, ideal = cells(EXACT)
     assert wide.method.label == "homotopy(width=1.5)" and wide.method.terms(8) == 12
     seen = []
-    result = run_trial(Task.of(wide, 0), seen.append)
+    result = run_trial(Task(wide, 0), seen.append)
     assert seen[0].rank == 12 and result.risk_ratio < 1e-6
     assert plain.method.terms(8) == 8 and plain.digest != wide.digest
     assert ideal.samples is None
-    told = run_trial(Task.of(ideal, 0))
+    told = run_trial(Task(ideal, 0))
     assert told.outcome == "failed" and told.risk_ratio == pytest.approx(0.54, rel=0.4)
 
 
@@ -231,13 +230,13 @@ def test_a_refusal_is_declared_and_what_is_raised_later_is_an_error(monkeypatch)
     from tdlab.learners.linear import Linear
 
     few = parse_spec(REFUSALS.replace("[20]", "[1]").replace("linear", "moment-predictor"))
-    found = guarded_trial(Task.of(few.cells[0], 0))
+    found = guarded_trial(Task(few.cells[0], 0))
     assert found.outcome == "unsupported" and "wanted at least 2" in found.reason
 
     def raises(*_, **__):
         raise InputError("y: got something odd, wanted something else")
 
-    task = Task.of(parse_spec(REFUSALS).cells[0], 0)
+    task = Task(parse_spec(REFUSALS).cells[0], 0)
     monkeypatch.setattr(Linear, "_fit", raises)
     found = guarded_trial(task)
     assert found.outcome == "error" and "InputError: y: got something odd" in found.reason
@@ -255,5 +254,5 @@ def test_an_input_error_inside_a_method_is_an_error(monkeypatch):
 
     text = REFUSALS.replace("samples = [20]\n", "").replace("linear", "jennrich")
     monkeypatch.setattr(Jennrich, "run", raises)
-    found = guarded_trial(Task.of(parse_spec(text).cells[0], 0))
+    found = guarded_trial(Task(parse_spec(text).cells[0], 0))
     assert found.outcome == "error" and "InputError" in found.reason

@@ -38,7 +38,7 @@ def test_every_cell_comes_back_from_its_identity(text):
         assert back.identity == cell.identity and back.digest == cell.digest
         assert back.instance_digest == cell.instance_digest
         assert back.method_digest == cell.method_digest
-        assert back.problem.coefficients == cell.problem.coefficients
+        assert back.problem.law == cell.problem.law
 
 
 def test_an_identity_of_another_version_is_refused():

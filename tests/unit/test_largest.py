@@ -37,6 +37,7 @@ trials = 7
 [[problem]]
 activation = "He3"
 ensemble = "hypercube"
+kind = "boosted"
 boost = 1.0
 dims = [12]
 ranks = { values = [0.1, 8.0], unit = "d^1.5" }
@@ -139,6 +140,7 @@ def test_mean_correlation_equals_the_enumeration_of_all_corners(degree):
 [problem]
 activation = "He3"
 ensemble = "hypercube"
+kind = "boosted"
 boost = 1.0
 dims = [3]
 ranks = [2]
@@ -147,7 +149,7 @@ name = "largest"
 degree = {degree}
 terms = 1
 """).cells[0]
-    found = [run_trial(Task.of(cell, index)).recovered for index in range(400)]
+    found = [run_trial(Task(cell, index)).recovered for index in range(400)]
     # Four standard errors.
     error = np.std(squared) / 20
     assert np.mean(found) == pytest.approx(np.mean(squared), abs=4 * error)
@@ -184,7 +186,7 @@ def test_trials_score_the_larger_component(store):
     cell = next(c for c in parse_spec(SPEC).cells if c.method.name == "power")
     assert cell.method.label == "power" and cell.method.terms(99) == 1
     seen = []
-    result = run_trial(Task.of(cell, 3), seen.append)
+    result = run_trial(Task(cell, 3), seen.append)
     row = planted[(planted["method"] == "power") & (planted["rank"] == cell.rank)]
     assert result.recovered == row["recovered"].iloc[3] and len(seen[0].components) == 1
 
@@ -214,7 +216,8 @@ def test_identities_and_mistakes():
     # Without a boost a claim on correlations names no cell, and is refused.
     unclaimed = SPEC[: SPEC.index("[claim]")] + SPEC[SPEC.index("[profile.full]") :]
     plain, boosted_ = (
-        parse_spec(unclaimed.replace("boost = 1.0", f"boost = {b}")) for b in (0, 1.0)
+        parse_spec(unclaimed.replace('kind = "boosted"\nboost = 1.0', kind))
+        for kind in ("", 'kind = "boosted"\nboost = 1.0')
     )
     digests = [cell.digest for scan in (plain, boosted_) for cell in scan.cells]
     assert len(set(digests)) == len(digests)
@@ -240,6 +243,7 @@ def test_learners_are_scored_on_the_larger_component_too():
 [problem]
 activation = "x**3"
 ensemble = "hypercube"
+kind = "boosted"
 boost = 2.0
 dims = [5]
 ranks = [2]
@@ -248,7 +252,7 @@ samples = [400]
 name = "student"
 restarts = 4
 """)
-    found = [run_trial(Task.of(spec.cells[0], index)) for index in range(3)]
+    found = [run_trial(Task(spec.cells[0], index)) for index in range(3)]
     assert {one.outcome for one in found} <= {"recovered", "failed"}
     # Outputs of a student are 1: its rows are longer where the teacher's output is larger.
     assert max(one.recovered for one in found) > 0.9999

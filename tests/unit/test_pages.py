@@ -1,6 +1,7 @@
 """The pages say what the code accepts, and lead where they say."""
 
 import ast
+import dataclasses
 import importlib
 import re
 import shlex
@@ -19,6 +20,8 @@ from tdlab.lab.spec import parse_spec
 from tdlab.learners import registry as learners_registry
 from tdlab.networks import ensembles
 from tdlab.networks.sampling import SIGNS
+from tdlab.problems.registry import problem_class
+from tdlab.problems.registry import registry as problems_registry
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -81,6 +84,9 @@ def test_the_tables_have_a_row_for_every_key_and_for_no_other(title):
     for place, where in SECTIONS.items():
         if where == title:
             known |= set(keys_of(place))
+    if title == "`[problem]`":
+        for kind in problems_registry.built_in:
+            known |= {one.name for one in dataclasses.fields(problem_class(kind))}
     assert set(rows(title)) == known
 
 
