@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tdlab.cli.versions import all_versions_option, say_hidden
+
 
 @click.command("compare", short_help="Run a scan and set its methods side by side.")
 @click.argument("spec")
@@ -18,7 +20,10 @@ import click
     "--against", multiple=True, metavar="METHOD",
     help="Reference of the time ratios, may repeat; default: the peers in the scan.",
 )  # fmt: skip
-def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...]) -> None:
+@all_versions_option
+def command(
+    spec: str, store: Path | None, workers: int, against: tuple[str, ...], versions: str
+) -> None:
     """Run what is missing of SPEC and compare its methods at every point.
 
     Recovered trials with a 95% interval; median time where a method recovers; the ratio of the
@@ -40,14 +45,18 @@ def command(spec: str, store: Path | None, workers: int, against: tuple[str, ...
         raise InputError(
             f"{spec}: got adaptive ranks, wanted `ranks`: methods are compared at the same ones"
         )
-    labels = list(dict.fromkeys(cell.method.label for cell in scan.cells))
-    for label in against:
-        check_choice("against", label, labels)
+    methods = dict.fromkeys(cell.method for cell in scan.cells)
+    known = list(dict.fromkeys([*(m.label for m in methods), *(m.name for m in methods)]))
+    for name in against:
+        check_choice("against", name, known)
     path = store if store is not None else Path(f"{scan.slug}.db")
     if path.exists():
         with open_store(path) as reader:
             refuse_lone_shard(reader)  # before its missing trials, all other shards, are run
-    with run(scan, path, workers=workers, progress=make_progress()) as result:
+    with run(scan, path, workers=workers, progress=make_progress()):
+        pass
+    with open_store(path, versions) as result:
+        say_hidden(result)
         rows = compare(result, against)
     header = [
         "problem", "d", "r", "n", "method", "recovered", "share 95%", "censored", "seconds",

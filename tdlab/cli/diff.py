@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tdlab.cli.versions import all_versions_option, say_hidden
+
 if TYPE_CHECKING:
     from tdlab.lab.diff import Comparison, Difference, Reach
 
@@ -16,7 +18,8 @@ _NAMED = 5
 @click.command("diff", short_help="Compare two stores, or two versions: reach and time.")
 @click.argument("a", type=click.Path(path_type=Path))
 @click.argument("b", type=click.Path(path_type=Path))
-def command(a: Path, b: Path) -> None:
+@all_versions_option
+def command(a: Path, b: Path, versions: str) -> None:
     """Compare stores A and B where both have a method, with equal options, on a problem and d.
 
     Reach is the rank of even odds with its 95% interval; where both met the same instances, also
@@ -27,9 +30,11 @@ def command(a: Path, b: Path) -> None:
     from tdlab.lab.diff import diff
     from tdlab.lab.store import open_store
 
-    found = diff(a, b)
+    found = diff(a, b, versions)
     for side, path in (("A", a), ("B", b)):
-        with open_store(path) as store:
+        with open_store(path, versions) as store:
+            if not a.samefile(b):
+                say_hidden(store, f"{side}: ")
             click.echo(f"{side}  {path}  {_origin(store.runs())}")
     click.echo()
     rows = [

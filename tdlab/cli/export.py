@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from tdlab.cli.versions import all_versions_option, say_hidden
+
 
 @click.command("export", short_help="Write the trials of a store as CSV or Parquet.")
 @click.argument("store", type=click.Path(path_type=Path))
@@ -19,7 +21,8 @@ import click
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output."
 )
-def command(store: Path, kind: str, table: str, output: Path | None) -> None:
+@all_versions_option
+def command(store: Path, kind: str, table: str, output: Path | None, versions: str) -> None:
     """Write the trials of STORE, sorted by cell and index, or its runs.
 
     Whatever specification and version do not fix (times, processes) has the prefix meta_.
@@ -33,7 +36,9 @@ def command(store: Path, kind: str, table: str, output: Path | None) -> None:
 
     if kind == "parquet" and output is None:
         raise InputError("--output: got nothing, wanted a file for the format parquet")
-    with open_store(store) as reader:
+    with open_store(store, versions) as reader:
+        if table == "trials":
+            say_hidden(reader)
         if output is None:
             write_csv(reader, sys.stdout, table)
         else:

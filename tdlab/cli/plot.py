@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tdlab.cli.versions import all_versions_option, say_hidden
+
 if TYPE_CHECKING:
     from tdlab.lab.store import Store
 
@@ -17,12 +19,14 @@ if TYPE_CHECKING:
     "--output", type=click.Path(path_type=Path, file_okay=False),
     help="Folder; default: NAME-figures here.",
 )  # fmt: skip
-def command(store: Path, output: Path | None) -> None:
+@all_versions_option
+def command(store: Path, output: Path | None, versions: str) -> None:
     """Draw the figures of STORE as PNG, SVG and PDF, each with its data as CSV."""
     from tdlab.lab.store import open_store
 
     folder = output if output is not None else Path(f"{store.stem}-figures")
-    with open_store(store) as reader:
+    with open_store(store, versions) as reader:
+        say_hidden(reader)
         for path in draw(reader, folder):
             click.echo(path)
 

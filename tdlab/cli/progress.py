@@ -13,6 +13,7 @@ import click
 
 from tdlab.cli.tables import duration
 from tdlab.errors import InputError
+from tdlab.lab.counts import titled
 
 if TYPE_CHECKING:
     from tdlab.lab.cells import Cell
@@ -209,4 +210,5 @@ def make_progress(log: Path | None = None) -> PlainProgress | _Both:
 
 
 def _place(cell: Cell) -> str:
-    return f"{cell.problem.label} {cell.method.label} d={cell.dim} r={cell.rank}"
+    problem = titled(cell.problem.label, cell.problem.null)
+    return f"{problem} {cell.method.label} d={cell.dim} r={cell.rank}"

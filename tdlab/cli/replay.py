@@ -26,13 +26,15 @@ def command(store: Path, trial: str) -> None:
     """
     import faulthandler
 
+    from tdlab.lab.counts import titled
     from tdlab.lab.processor import TOLERANCE
     from tdlab.lab.replay import find_trial, replay
 
     found = find_trial(store, trial)
     cell = found.cell
+    problem = titled(cell.problem.label, cell.problem.null)
     click.echo(
-        f"trial    {found.name}  {cell.problem.label}  {cell.method.label}  dim {cell.dim}  "
+        f"trial    {found.name}  {problem}  {cell.method.label}  dim {cell.dim}  "
         f"rank {cell.rank}  limit {cell.time_limit:g} s"
     )
     ran = f", tdlab {found.tdlab}" if found.tdlab else ""

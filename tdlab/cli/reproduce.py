@@ -105,7 +105,7 @@ def command(
 def _chances(claim: Claim, points: list[Planned]) -> Iterator[str]:
     """What a true check holds with at these trials, before they are run."""
     from tdlab.lab.chances import chance, truth_of
-    from tdlab.lab.selection import choose
+    from tdlab.lab.choosing import choose
     from tdlab.lab.verdicts import ERROR
 
     here = [check for check in claim.checks if choose(check, points)]

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from tdlab.cli.versions import all_versions_option
+
+if TYPE_CHECKING:
+    from tdlab.lab.curves import Curve
 
 
 @click.command("status", short_help="Show how far a scan is.")
 @click.argument("store", type=click.Path(path_type=Path))
-def command(store: Path) -> None:
+@all_versions_option
+def command(store: Path, versions: str) -> None:
     """Show how far STORE is, its outcomes and its thresholds.
 
     Works read-only, also while a run writes the store.
@@ -27,15 +33,18 @@ def command(store: Path) -> None:
     from tdlab.lab.store import open_store
     from tdlab.lab.trial import OUTCOMES
 
-    with open_store(store) as reader:
+    with open_store(store, versions) as reader:
         counts, runs, kernels = reader.counts(), reader.runs(), reader.kernels()
         curves = reader.curves()
+        hidden = reader.hidden()
     done = sum(cell.done for cell in counts)
     left = sum(max(cell.target - cell.done, 0) for cell in counts)
     seconds = sum(cell.done * cell.seconds for cell in counts)
     click.echo(
         f"{store}: {len(counts)} cells, {done} trials, {left} left, {duration(seconds)} of trials"
     )
+    if hidden:
+        click.echo(hidden)
     shard = lone_shard(runs, counts)
     if runs:
         last = runs[-1]
@@ -46,11 +55,11 @@ def command(store: Path) -> None:
             f"spec {last['spec_digest'][:12]}"
         )
         for each in record.get("hosts") or [record]:
-            versions = each["versions"]
+            software = each["versions"]
             commit = short_commit(each["commit"])
             click.echo(
-                f"on {each['host']}, {each.get('cpu', each['machine'])}: tdlab {versions['tdlab']}"
-                f"{commit}, python {versions['python']}, numpy {versions['numpy']}"
+                f"on {each['host']}, {each.get('cpu', each['machine'])}: tdlab {software['tdlab']}"
+                f"{commit}, python {software['python']}, numpy {software['numpy']}"
             )
     for line in _plugins(runs, curves):
         click.echo(line)
@@ -60,19 +69,22 @@ def command(store: Path) -> None:
         click.echo(
             f"{len(kernels)} kinds of processor: trials repeat bit for bit on their own only"
         )
-    groups: dict[tuple[str, str], list[int]] = {}
+    groups: dict[tuple[str, bool, str], list[int]] = {}
+    names: dict[tuple[str, bool, str], tuple[str, str]] = {}
     for cell in counts:
-        sums = groups.setdefault((cell.problem, cell.method), [0] * (len(OUTCOMES) + 1))
+        key = (cell.what.problem_id, cell.null, cell.what.series)
+        names.setdefault(key, (cell.title, cell.method))
+        sums = groups.setdefault(key, [0] * (len(OUTCOMES) + 1))
         for position, outcome in enumerate(OUTCOMES):
             sums[position] += cell.outcomes[outcome]
         sums[-1] += max(cell.target - cell.done, 0)
     shown = [i for i in range(len(OUTCOMES) + 1) if any(sums[i] for sums in groups.values())]
-    names = [*OUTCOMES, "left"]
+    ends = [*OUTCOMES, "left"]
     click.echo()
     click.echo(
         text_table(
-            ["problem", "method", *(names[i] for i in shown)],
-            [[*key, *(sums[i] for i in shown)] for key, sums in groups.items()],
+            ["problem", "method", *(ends[i] for i in shown)],
+            [[*names[key], *(sums[i] for i in shown)] for key, sums in groups.items()],
         )
     )
     click.echo()
@@ -85,13 +97,12 @@ def command(store: Path) -> None:
         click.echo(f"\n{exponents}")
 
 
-def _plugins(runs: list[dict[str, Any]], curves: Mapping[str, dict[str, Any]]) -> Iterator[str]:
+def _plugins(runs: list[dict[str, Any]], curves: Mapping[str, Curve]) -> Iterator[str]:
     """Which packages, in which versions, supplied methods and learners of the store."""
     from tdlab.lab.machine import supplier
 
-    used = {
-        (each["method"]["name"], each["method"].get("learner", False)) for each in curves.values()
-    }
+    methods = [curve.method for curve in curves.values()]
+    used = {(method["name"], method.get("learner", False)) for method in methods}
     records = [
         host for run in runs for host in (run["provenance"], *run["provenance"].get("hosts", []))
     ]

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from tdlab.errors import InputError
+from tdlab.lab.curves import Curve
 from tdlab.lab.identity import SCHEMA_VERSION, digest
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Problem:
     Attributes
     ----------
     label : str
-        For display; no part of the identity.
+        Only printed; no part of the identity, and the null's is that of its planted problem.
     kind : str
         Its name (`tdlab.problems.registry`).
     options : tuple of (str, value)
@@ -35,6 +36,8 @@ class Problem:
         Its control: as large, and with nothing to find.
     dense : bool
         Methods are given the array of entries instead of the planted terms: what a user has.
+    id : str
+        By which a claim of the same file may select it; no part of the identity.
     """
 
     label: str
@@ -42,6 +45,7 @@ class Problem:
     options: tuple[tuple[str, Any], ...]
     null: bool = False
     dense: bool = False
+    id: str = ""
 
     @classmethod
     def of(cls, label: str, law: Law, *, null: bool = False, dense: bool = False) -> Problem:
@@ -93,7 +97,8 @@ class MethodChoice:
     Attributes
     ----------
     label : str
-        The name, with the options that differ where the scan has the method more than once.
+        Only printed: the name, with the options that differ where the scan has the method more than
+        once, or what the specification calls it.
     name : str
     version : int
     options : tuple of (str, value)
@@ -104,6 +109,8 @@ class MethodChoice:
         Terms that a decomposition method is asked for, in units of the rank (rounded up).
     fixed : int
         Terms that it is asked for whatever the rank; 0 where ``width`` says it.
+    id : str
+        By which a claim of the same file may select it; no part of the identity.
     """
 
     label: str
@@ -113,6 +120,7 @@ class MethodChoice:
     learner: bool = False
     width: float = 1.0
     fixed: int = 0
+    id: str = ""
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -177,6 +185,11 @@ class Cell:
                 "method": self.method.identity,
             }
         )
+
+    @cached_property
+    def what(self) -> Curve:
+        """What it has in common with the other cells of its curve."""
+        return Curve.of(self.curve, self.identity, self.problem.label, self.method.label)
 
     @property
     def identity(self) -> dict[str, Any]:

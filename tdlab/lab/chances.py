@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tdlab.lab.selection import Planned, choose
+from tdlab.lab.choosing import choose
+from tdlab.lab.selection import Planned
 
 if TYPE_CHECKING:
     from tdlab.lab.claims import Check
@@ -123,9 +124,9 @@ def _mean_holds(
 def _threshold(check: Check, cells: Sequence[Planned], error: float) -> float | None:
     if check.truth is None:
         return None
-    curves: dict[tuple[str, str, int, int | None], list[Planned]] = {}
+    curves: dict[tuple[str, int], list[Planned]] = {}
     for cell in cells:
-        curves.setdefault((cell.problem, cell.method, cell.dim, cell.n), []).append(cell)
+        curves.setdefault((cell.what.digest, cell.dim), []).append(cell)
     rng = np.random.default_rng(0)
     total = 1.0
     for group in curves.values():

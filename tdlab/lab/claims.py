@@ -10,38 +10,21 @@ tell where the scan has any.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tdlab.errors import InputError, check_choice, check_real
+from tdlab.lab.picks import pick_method, pick_problem
+from tdlab.lab.quantities import QUANTITIES, WHERE_KEYS
 
-QUANTITIES = (
-    "risk",
-    "gain",
-    "recovered",
-    "correlation",
-    "threshold",
-    "exponent",
-    "null-law",
-    "trivial-dim",
-)
+if TYPE_CHECKING:
+    from tdlab.lab.cells import MethodChoice, Problem
+
 UNITS = ("1", "d", "d^1.5", "d^(k/2)", "r_id")
 OF = ("claim", "instrument")
 _CLAIM_KEYS = ("statement", "source", "expectation", "check", "visible", "window")
 _CHECK_KEYS = ("text", "of", "quantity", "where", "unit", "level", "above", "below", "truth")
-_WHERE_KEYS = (
-    "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
-    "dim_from", "dim_to",
-)  # fmt: skip
-# A threshold belongs to a curve at one dimension, an exponent to a curve.
-_CURVE_KEYS = {
-    "threshold": ("problem", "method", "dim", "n"),
-    "exponent": ("problem", "method", "n"),
-    # Fitted to nulls, whatever is asked.
-    "null-law": tuple(key for key in _WHERE_KEYS if key != "null"),
-    "trivial-dim": tuple(key for key in _WHERE_KEYS if key != "null"),
-}
 
 
 @dataclass(frozen=True)
@@ -58,11 +41,11 @@ class Check:
         (mean squared one with a component larger than the others), "threshold" (r* in ``unit``),
         "exponent" (of r* in d), "null-law" (q of (1 - r/r_id)^q, fitted to the nulls), or
         "trivial-dim" (the dimension at which by that law a failing learner of r = d^(3/2) units
-        leaves ``level`` of the variance).
+        leaves ``level`` of the variance): the keys of `tdlab.lab.quantities.QUANTITIES`.
     where : tuple of (str, value)
-        Cells: problem, method, dim, rank, n, null; x_from <= r/r_id <= x_to and
-        ld_from <= r/d^(k/2) <= ld_to, to half a rank. Of a threshold only problem, method, dim and
-        n; of an exponent those without dim.
+        Cells: problem and method (as `tdlab.lab.picks.Pick`), dim, rank, n, null;
+        x_from <= r/r_id <= x_to and ld_from <= r/d^(k/2) <= ld_to, to half a rank. Which of them a
+        quantity takes is declared beside it.
     unit : str
         Of a threshold.
     level : float or None
@@ -124,7 +107,7 @@ def parse_claim(what: str, table: Any) -> Claim:
         raise InputError(f"{what}.window: got {window!r}, wanted true or false")
     visible = None
     if "visible" in table:
-        visible = _where(f"{what}.visible", table["visible"], _WHERE_KEYS)
+        visible = _where(f"{what}.visible", table["visible"], WHERE_KEYS)
     return Claim(texts[0], texts[1], texts[2], found, visible, window)
 
 
@@ -141,10 +124,10 @@ def _where(what: str, table: Any, known: tuple[str, ...]) -> tuple[tuple[str, An
 def _check(what: str, table: Mapping[str, Any]) -> Check:
     for key in table:
         check_choice(f"{what}: key", key, _CHECK_KEYS)
-    quantity = check_choice(f"{what}.quantity", table.get("quantity"), QUANTITIES)
+    quantity = check_choice(f"{what}.quantity", table.get("quantity"), list(QUANTITIES))
+    kind = QUANTITIES[quantity]
     of = check_choice(f"{what}.of", table.get("of", "claim"), OF)
-    known = _CURVE_KEYS.get(quantity, _WHERE_KEYS)
-    where = _where(f"{what}.where", table.get("where", {}), known)
+    where = _where(f"{what}.where", table.get("where", {}), kind.keys)
     bounds = {
         side: check_real(f"{what}.{side}", table[side], float("-inf"))
         for side in ("above", "below")
@@ -153,17 +136,17 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
     if not bounds:
         raise InputError(f"{what}: got no bound, wanted above, below or both")
     unit = check_choice(f"{what}.unit", table.get("unit", "1"), UNITS)
-    if "unit" in table and quantity != "threshold":
+    if "unit" in table and not kind.unit:
         raise InputError(f"{what}.unit: got {unit!r} with {quantity!r}, wanted it of a threshold")
     truth = None
     if "truth" in table:
-        if quantity in ("exponent", "null-law", "trivial-dim"):
+        if not kind.truth:
             raise InputError(f"{what}.truth: got it with {quantity!r}, wanted none: not computed")
         truth = check_real(f"{what}.truth", table["truth"], 0.0)
-        if quantity != "threshold" and truth > 1.0:
+        if kind.truth == "share" and truth > 1.0:
             raise InputError(f"{what}.truth: got {truth}, wanted a share, from 0 to 1")
     level = table.get("level")
-    if (level is not None) != (quantity == "trivial-dim"):
+    if (level is not None) != kind.level:
         raise InputError(f"{what}.level: got {level!r} with {quantity!r}, wanted it of trivial-dim")
     if level is not None and not 0.0 < check_real(f"{what}.level", level, 0.0) < 1.0:
         raise InputError(f"{what}.level: got {level!r}, wanted a number in (0, 1)")
@@ -178,6 +161,27 @@ def _check(what: str, table: Mapping[str, Any]) -> Check:
         below=bounds.get("below"),
         truth=truth,
     )
+
+
+def picked(
+    what: str, claim: Claim, methods: Sequence[MethodChoice], problems: Sequence[Problem]
+) -> Claim:
+    """The claim with its methods and problems as picks; `InputError` where one names nothing."""
+
+    def resolved(where: str, table: tuple[tuple[str, Any], ...]) -> tuple[tuple[str, Any], ...]:
+        found = dict(table)
+        if "method" in found:
+            found["method"] = pick_method(f"{where}.method", found["method"], methods)
+        if "problem" in found:
+            found["problem"] = pick_problem(f"{where}.problem", found["problem"], problems)
+        return tuple(found.items())
+
+    checks = tuple(
+        replace(check, where=resolved(f"{what}.check[{number}].where", check.where))
+        for number, check in enumerate(claim.checks, start=1)
+    )
+    visible = claim.visible and resolved(f"{what}.visible", claim.visible)
+    return replace(claim, checks=checks, visible=visible)
 
 
 def _text(what: str, value: Any) -> str:

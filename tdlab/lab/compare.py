@@ -14,16 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from tdlab.errors import check_choice
+from tdlab.lab.counts import CellCounts, asked_for
 from tdlab.lab.shard import refuse_lone_shard
 from tdlab.lab.store import COLUMNS, Store
 from tdlab.stats.binomial import interval, median_interval
 
 _ENDED = ("recovered", "failed")
 _CENSORED = ("timeout", "memory", "crashed")
-# Libraries that a user could pick instead.
+# Libraries that a user could pick instead, by the names of their methods.
 _PEERS = ("tensorly-", "pyttb-")
 
-# Problem, dim, rank, n.
+# Problem by its digest, dim, rank, n.
 _Point = tuple[str, int, int, int | None]
 
 
@@ -75,9 +76,10 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
     Parameters
     ----------
     store : Store
-    against : labels of methods
-        References; the fastest that recovers an instance is the one. Peers (methods of other
-        libraries) if none is named, and the first method of the scan if there is no peer.
+    against : names of methods, or what they are called in the scan
+        References, all methods of such a name; the fastest that recovers an instance is the one.
+        Peers (methods of other libraries) if none is named, and the first method of the scan if
+        there is no peer.
 
     Raises
     ------
@@ -85,14 +87,14 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
         For a reference that the store does not have, and for a single shard.
     """
     refuse_lone_shard(store)
-    # Cells of an earlier form of the specification take no part.
-    cells = {cell.cell: cell for cell in store.counts() if not cell.null and cell.target > 0}
-    labels = list(dict.fromkeys(cell.method for cell in cells.values()))
-    for label in against:
-        check_choice("against", label, labels)
-    references = list(against) or [m for m in labels if m.startswith(_PEERS)] or labels[:1]
+    cells = {cell.cell: cell for cell in asked_for(store.counts()) if not cell.null}
+    methods: dict[str, CellCounts] = {}
+    for cell in cells.values():
+        methods.setdefault(cell.what.series, cell)
+    references = _references(list(methods.values()), against)
     # Per point and method: index -> (outcome, seconds, residual), contiguous prefixes only.
     points: dict[_Point, dict[str, dict[int, tuple[str, float, float]]]] = {}
+    first: dict[_Point, CellCounts] = {}
     at = {name: COLUMNS.index(name) for name in COLUMNS}
     for row in store.rows():
         cell = cells.get(row[at["cell"]])
@@ -101,20 +103,38 @@ def compare(store: Store, against: Sequence[str] = ()) -> list[Comparison]:
         if row[at["outcome"]] not in (*_ENDED, *_CENSORED):
             continue
         seconds, residual = row[at["meta_method_seconds"]], row[at["residual"]]
-        trials = points.setdefault((cell.problem, cell.dim, cell.rank, cell.n), {})
-        trials.setdefault(cell.method, {})[row[at["index"]]] = (
+        point = (cell.what.problem_id, cell.dim, cell.rank, cell.n)
+        first.setdefault(point, cell)
+        trials = points.setdefault(point, {})
+        trials.setdefault(cell.what.series, {})[row[at["index"]]] = (
             row[at["outcome"]],
             math.nan if seconds is None else seconds,
             math.nan if residual is None else residual,
         )
     found = []
-    order = {label: position for position, label in enumerate(labels)}
     # The exact tensor, without n, comes first.
-    for point, methods in sorted(points.items(), key=lambda item: (*item[0][:3], item[0][3] or 0)):
-        fastest = _fastest([methods[label] for label in references if label in methods])
-        for method in sorted(methods, key=order.__getitem__):
-            found.append(_row(point, method, methods[method], fastest))
+    for point in sorted(points, key=lambda one: (first[one].problem, *one[1:3], one[3] or 0)):
+        here = points[point]
+        fastest = _fastest([here[series] for series in references if series in here])
+        for series in methods:
+            if series in here:
+                name = methods[series].method
+                found.append(_row(first[point], name, here[series], fastest))
     return found
+
+
+def _references(methods: Sequence[CellCounts], against: Sequence[str]) -> list[str]:
+    """The series of the references, of one cell for each method."""
+    known = list(dict.fromkeys([*(m.method for m in methods), *(_registered(m) for m in methods)]))
+    for name in against:
+        check_choice("against", name, known)
+    chosen = [m for m in methods if m.method in against or _registered(m) in against]
+    peers = [m for m in methods if _registered(m).startswith(_PEERS)]
+    return [m.what.series for m in chosen or peers or methods[:1]]
+
+
+def _registered(cell: CellCounts) -> str:
+    return cell.what.method["name"]
 
 
 def _fastest(references: Sequence[dict[int, tuple[str, float, float]]]) -> dict[int, float]:
@@ -128,12 +148,11 @@ def _fastest(references: Sequence[dict[int, tuple[str, float, float]]]) -> dict[
 
 
 def _row(
-    point: _Point,
+    point: CellCounts,
     method: str,
     trials: dict[int, tuple[str, float, float]],
     fastest: dict[int, float],
 ) -> Comparison:
-    problem, dim, rank, n = point
     won = {
         index: seconds for index, (outcome, seconds, _) in trials.items() if outcome == _ENDED[0]
     }
@@ -143,10 +162,10 @@ def _row(
     middle, left, right = median_interval(ratios) if ratios else (math.nan,) * 3
     residuals = [residual for _, _, residual in trials.values() if residual == residual]
     return Comparison(
-        problem=problem,
-        dim=dim,
-        rank=rank,
-        n=n,
+        problem=point.problem,
+        dim=point.dim,
+        rank=point.rank,
+        n=point.n,
         method=method,
         trials=len(trials),
         recovered=len(won),

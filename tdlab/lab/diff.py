@@ -14,28 +14,21 @@ median time of each side alone with its interval in any case.
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tdlab.errors import InputError
-from tdlab.lab.identity import canonical_json
-from tdlab.lab.processor import is_another, same_numbers, same_outcome
-from tdlab.lab.shard import refuse_lone_shard
-from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, CellCounts, Store, open_store
+from tdlab.errors import InputError, check_choice
+from tdlab.lab.agreement import agreement
+from tdlab.lab.counts import CellCounts
+from tdlab.lab.sides import grouped, labels, methods, side
+from tdlab.lab.store import CENSORED, VERSIONS, Store, open_store
 from tdlab.lab.summary import threshold_rows
 from tdlab.lab.trial import TrialResult
 
 _COUNTED = ("recovered", "failed", *CENSORED)
-# What a store appends to the label of a curve of an earlier specification.
-_OLD = re.compile(r"#[0-9a-f]{6}$")
-
-# Problem, n, method without its version; both as canonical JSON.
-_Curve = tuple[str, int | None, str]
 
 
 @dataclass(frozen=True)
@@ -148,19 +141,7 @@ class Comparison:
     other_numbers: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class _Cell:
-    """A cell of one side, with what pairs it and the label that is printed."""
-
-    counts: CellCounts
-    digest: str
-    curve: _Curve
-    label: str
-    seed: int
-    version: int
-
-
-def diff(a: str | Path, b: str | Path) -> Comparison:
+def diff(a: str | Path, b: str | Path, versions: str = "newest") -> Comparison:
     """Compare two stores, or, for the same store twice, its earlier cells with its present ones.
 
     Parameters
@@ -168,91 +149,63 @@ def diff(a: str | Path, b: str | Path) -> Comparison:
     a, b : paths
         Of stores that have at least one method, with the same options, on one problem at one
         dimension in common.
+    versions : str
+        "newest": of each method the newest version on each side. "all": each of A's with each of
+        B's.
 
     Raises
     ------
     InputError
         If they have nothing in common, or one is a single shard.
     """
+    check_choice("versions", versions, VERSIONS)
     with open_store(a) as first, open_store(b) as second:
         same = first.path.samefile(second.path)
-        mine, its = _side(first, present=not same), _side(second, present=True)
-        groups_a, groups_b = _grouped(mine), _grouped(its)
+        mine = side(first, not same, versions)
+        its = side(second, True, versions)
+        groups_a, groups_b = grouped(mine, versions), grouped(its, versions)
         keys = [key for key in groups_a if key in groups_b]
         if not keys:
             if same:
                 raise InputError(f"stores: got {a} twice, wanted one with earlier cells, or two")
             raise InputError(
-                f"stores: got {_methods(mine)} in {a} and {_methods(its)} in {b}, wanted the same "
+                f"stores: got {methods(mine)} in {a} and {methods(its)} in {b}, wanted the same "
                 "method with the same options on the same problem and dimension in both"
             )
-        differences = []
-        for key in keys:
-            differences.append(_difference(first, second, groups_a[key], groups_b[key]))
-        agreement = _agreement(first, second, mine, its)
+        called_a, called_b = labels(mine), labels(its)
+        differences = [
+            _difference(first, second, (one, called_a), (other, called_b))
+            for key in keys
+            for one in groups_a[key]
+            for other in groups_b[key]
+        ]
+        same_trials = agreement(first, second, mine, its)
     return Comparison(
         tuple(differences),
-        tuple(_names(groups_a[key]) for key in groups_a if key not in groups_b),
-        tuple(_names(groups_b[key]) for key in groups_b if key not in groups_a),
-        *agreement,
+        tuple(_names(groups_a[key][-1], called_a) for key in groups_a if key not in groups_b),
+        tuple(_names(groups_b[key][-1], called_b) for key in groups_b if key not in groups_a),
+        *same_trials,
     )
 
 
-def _side(store: Store, present: bool) -> list[_Cell]:
-    """Planted cells of the latest specification, or those of earlier ones."""
-    refuse_lone_shard(store)
-    identities = store.identities()
-    found = []
-    for counts in store.counts():
-        if counts.null or (counts.target > 0) != present:
-            continue
-        digest, identity = identities[counts.id]
-        method = dict(identity["method"])
-        version = method.pop("version")
-        curve = (canonical_json(identity["problem"]), counts.n, canonical_json(method))
-        label = _OLD.sub("", counts.method)
-        found.append(_Cell(counts, digest, curve, label, identity["seed"], version))
-    return _told_apart(found)
-
-
-def _told_apart(cells: list[_Cell]) -> list[_Cell]:
-    """Cells of different curves whose short labels are equal keep those that the store has."""
-    named: dict[tuple[str, int | None, str], set[_Curve]] = {}
-    for cell in cells:
-        key = (cell.counts.problem, cell.counts.n, cell.label)
-        named.setdefault(key, set()).add(cell.curve)
-    return [
-        replace(cell, label=cell.counts.method)
-        if len(named[cell.counts.problem, cell.counts.n, cell.label]) > 1
-        else cell
-        for cell in cells
-    ]
-
-
-def _grouped(cells: Iterable[_Cell]) -> dict[tuple[_Curve, int], list[_Cell]]:
-    """Cells by curve and dimension; of several versions of a curve the newest."""
-    newest: dict[_Curve, tuple[int, str]] = {}
-    for cell in cells:
-        mark = (cell.version, cell.counts.curve)
-        newest[cell.curve] = max(newest.get(cell.curve, mark), mark)
-    groups: dict[tuple[_Curve, int], list[_Cell]] = {}
-    for cell in cells:
-        if newest[cell.curve][1] == cell.counts.curve:
-            groups.setdefault((cell.curve, cell.counts.dim), []).append(cell)
-    first = {curve: position for position, (curve, _) in reversed([*enumerate(groups)])}
-    return {key: groups[key] for key in sorted(groups, key=lambda key: (first[key[0]], key[1]))}
+def _names(cells: Sequence[CellCounts], called: dict[str, str]) -> tuple[str, str, int]:
+    return cells[0].problem, called[cells[0].what.line], cells[0].dim
 
 
 def _difference(
-    first: Store, second: Store, mine: Sequence[_Cell], its: Sequence[_Cell]
+    first: Store,
+    second: Store,
+    a_side: tuple[Sequence[CellCounts], dict[str, str]],
+    b_side: tuple[Sequence[CellCounts], dict[str, str]],
 ) -> Difference:
     from tdlab.stats.binomial import interval, median_interval
 
-    trials_a = {cell.counts.rank: _counted(first, cell) for cell in mine}
-    trials_b = {cell.counts.rank: _counted(second, cell) for cell in its}
+    (mine, called_a), (its, called_b) = a_side, b_side
+    trials_a = {cell.rank: _counted(first, cell) for cell in mine}
+    trials_b = {cell.rank: _counted(second, cell) for cell in its}
     ranks = sorted(trials_a.keys() & trials_b.keys())
     pairs: list[tuple[TrialResult, TrialResult]] = []
-    if mine[0].seed == its[0].seed:
+    if mine[0].what.seed == its[0].what.seed:
         for rank in ranks:
             common = trials_a[rank].keys() & trials_b[rank].keys()
             pairs += [(trials_a[rank][index], trials_b[rank][index]) for index in sorted(common)]
@@ -267,15 +220,16 @@ def _difference(
     middle, left, right = median_interval(ratios) if ratios else (math.nan,) * 3
     a = _reach(mine, [trials_a[rank] for rank in ranks])
     b = _reach(its, [trials_b[rank] for rank in ranks])
-    problem, method, dim = _names(mine)
-    if its[0].label != method:
-        method = f"{method} (B: {its[0].label})"
+    problem, method, dim = _names(mine, called_a)
+    other = called_b[its[0].what.line]
+    if other != method:
+        method = f"{method} (B: {other})"
     return Difference(
         problem=problem,
-        n=mine[0].counts.n,
+        n=mine[0].n,
         method=method,
-        version_a=mine[0].version,
-        version_b=its[0].version,
+        version_a=mine[0].what.version,
+        version_b=its[0].what.version,
         dim=dim,
         a=a,
         b=b,
@@ -292,21 +246,21 @@ def _difference(
     )
 
 
-def _counted(store: Store, cell: _Cell) -> dict[int, TrialResult]:
+def _counted(store: Store, cell: CellCounts) -> dict[int, TrialResult]:
     """Trials of a cell that conclusions use, by index."""
-    length = sum(cell.counts.prefix.values())
+    length = sum(cell.prefix.values())
     return {
         index: result
-        for index, result, _ in store.results(cell.counts.id)
+        for index, result, _ in store.results(cell.id)
         if index < length and result.outcome in _COUNTED
     }
 
 
-def _reach(cells: Sequence[_Cell], trials: Iterable[dict[int, TrialResult]]) -> Reach:
+def _reach(cells: Sequence[CellCounts], trials: Iterable[dict[int, TrialResult]]) -> Reach:
     """Threshold of cells that differ in rank; times of the given trials."""
     from tdlab.stats.binomial import median_interval
 
-    (row,) = threshold_rows([replace(cell.counts, method="") for cell in cells])
+    (row,) = threshold_rows(cells)
     times = [
         result.method_seconds
         for results in trials
@@ -336,54 +290,3 @@ def _verdict(a: Reach, b: Reach, pairs: int, low: float, high: float) -> str:
     if further_a or further_b:
         return f"{'B' if further_b else 'A'} reaches further"
     return "no difference seen"
-
-
-def _agreement(
-    first: Store, second: Store, mine: Sequence[_Cell], its: Sequence[_Cell]
-) -> tuple[int, tuple[str, ...], int, tuple[str, ...], tuple[str, ...]]:
-    """Trials of cells that are the very same, those whose results are not; how many another
-    kind of processor ran, and of these the ones of another outcome and of other numbers."""
-    rows = {cell.digest: cell.counts.id for cell in its}
-    both, elsewhere = 0, 0
-    changed: list[str] = []
-    outcomes: list[str] = []
-    numbers: list[str] = []
-    for cell in mine:
-        if cell.digest not in rows:
-            continue
-        results = {index: found for index, found, _ in second.results(rows[cell.digest])}
-        for index, result, _ in first.results(cell.counts.id):
-            if index in results:
-                both += 1
-                pair = (result, results[index])
-                # Whether a trial is censored depends on the machine and its load.
-                if any(each.outcome in CENSORED for each in pair):
-                    continue
-                name = f"{cell.digest[:DIGEST_CHARACTERS]}:{index}"
-                if is_another(*(each.kernel for each in pair)):
-                    elsewhere += 1
-                    if not same_outcome(*pair):
-                        outcomes.append(name)
-                    elif not same_numbers(*pair):
-                        numbers.append(name)
-                elif pair[0] != pair[1]:
-                    changed.append(name)
-    return both, tuple(changed), elsewhere, tuple(outcomes), tuple(numbers)
-
-
-def _names(cells: Sequence[_Cell]) -> tuple[str, str, int]:
-    cell = cells[0]
-    return cell.counts.problem, cell.label, cell.counts.dim
-
-
-def _methods(cells: Iterable[_Cell]) -> str:
-    names = dict.fromkeys(f"{cell.counts.problem} {_spelled(cell)}" for cell in cells)
-    shown = list(names)[:4]
-    return ", ".join(shown) + ", ..." * (len(names) > len(shown)) if names else "nothing"
-
-
-def _spelled(cell: _Cell) -> str:
-    """A method with its options: equal labels may stand for different ones."""
-    options = json.loads(cell.curve[2])["options"]
-    shown = ", ".join(f"{name}={value}" for name, value in options.items())
-    return f"{cell.label}({shown})" if shown and "(" not in cell.label else cell.label

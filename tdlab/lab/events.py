@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tdlab.errors import check_choice
+from tdlab.lab.counts import Twins
 
 if TYPE_CHECKING:
     from tdlab.lab.store import CellCounts, Store
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 EVENTS = ("recovered", "beats-trivial", "beats-null")
 
 
-def counted_by(event: str, store: Store) -> list[CellCounts]:
+def counted_by(event: str, store: Store, versions: str | None = None) -> list[CellCounts]:
     """The counts of a store with successes and failures of another event in their prefixes.
 
     "beats-trivial" is a risk ratio below 1; "beats-null" one below that of the null's trial of the
@@ -24,20 +25,16 @@ def counted_by(event: str, store: Store) -> list[CellCounts]:
     a risk keep what they were.
     """
     check_choice("event", event, EVENTS)
-    counts = store.counts()
+    counts = store.counts(versions)
     if event == "recovered":
         return counts
-    ratios = _ratios(store)
-    twins = {
-        (cell.problem.removesuffix("/null"), cell.method, cell.dim, cell.rank, cell.n): cell
-        for cell in counts
-        if cell.null
-    }
+    ratios = _ratios(store, versions)
+    twins = Twins(counts)
     found = []
     for cell in counts:
-        own = ratios.get((cell.cell, cell.method), {})
-        twin = twins.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
-        beside = {} if twin is None else ratios.get((twin.cell, twin.method), {})
+        own = ratios.get(cell.cell, {})
+        twin = twins.of(cell)
+        beside = {} if twin is None else ratios.get(twin.cell, {})
         won = lost = 0
         for index in range(sum(cell.prefix.values())):
             bar = 1.0 if event == "beats-trivial" else beside.get(index)
@@ -49,13 +46,13 @@ def counted_by(event: str, store: Store) -> list[CellCounts]:
     return found
 
 
-def _ratios(store: Store) -> dict[tuple[str, str], dict[int, float]]:
-    """Risk ratios by (cell, method) and index."""
+def _ratios(store: Store, versions: str | None) -> dict[str, dict[int, float]]:
+    """Risk ratios by cell and index."""
     from tdlab.lab.store import COLUMNS
 
-    cell, method, index, ratio = map(COLUMNS.index, ("cell", "method", "index", "risk_ratio"))
-    found: dict[tuple[str, str], dict[int, float]] = {}
-    for row in store.rows():
+    cell, index, ratio = map(COLUMNS.index, ("cell", "index", "risk_ratio"))
+    found: dict[str, dict[int, float]] = {}
+    for row in store.rows(versions):
         if row[ratio] is not None:
-            found.setdefault((row[cell], row[method]), {})[row[index]] = row[ratio]
+            found.setdefault(row[cell], {})[row[index]] = row[ratio]
     return found

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
+from tdlab.lab.counts import CellCounts, Twins
 from tdlab.lab.selection import selected
 from tdlab.theory import r_id
 
 if TYPE_CHECKING:
     from tdlab.lab.claims import Check
-    from tdlab.lab.store import CellCounts, Store
+    from tdlab.lab.store import Store
 
 OUT_OF_RANGE = "outside the method's range"
 _FEW = "too few trials"
@@ -37,29 +38,6 @@ class Interval(NamedTuple):
     lack: str = ""
 
 
-def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interval]:
-    """The interval of each cell, curve or fit that a check selects, or why there is none.
-
-    Left out are cells without a trial, and those whose quantity does not exist: recovery of a
-    learner that has no weights.
-    """
-    quantity, where = check.quantity, dict(check.where)
-    if quantity == "exponent":
-        yield from _exponents(where, store, level)
-    elif quantity == "threshold":
-        yield from _thresholds(where, check.unit, store, level)
-    elif quantity == "recovered":
-        yield from _recovered(where, store, level)
-    elif quantity == "correlation":
-        yield from _correlations(where, store, level)
-    elif quantity == "null-law":
-        yield from _null_law(where, store, level)
-    elif check.level is not None:
-        yield from _trivial_dims(where, check.level, store, level)
-    else:
-        yield from _risks(where, store, level, over_null=quantity == "gain")
-
-
 def _lacking(where: str, lack: str) -> Interval:
     return Interval(where, math.nan, -math.inf, math.inf, lack)
 
@@ -71,71 +49,65 @@ def _bounded(where: str, value: float, low: float, high: float, lack: str = _FEW
 
 
 def _name(cell: CellCounts) -> str:
-    return f"{cell.problem}, {cell.method}, d = {cell.dim}, r = {cell.rank}{_from(cell.n)}"
+    return f"{cell.title}, {cell.method}, d = {cell.dim}, r = {cell.rank}{_from(cell.n)}"
 
 
 def _from(n: int | None) -> str:
     return "" if n is None else f", n = {n}"
 
 
-def risk_ratios(store: Store) -> dict[tuple[str, str], list[float]]:
-    """Risk ratios of trials that ended, by (cell, method); streamed, so only these are held."""
+def risk_ratios(store: Store) -> dict[str, list[float]]:
+    """Risk ratios of trials that ended, by cell; streamed, so only these are held."""
     return _values("risk_ratio", store)
 
 
-def correlations(store: Store) -> dict[tuple[str, str], list[float]]:
-    """Squared correlations with a component larger than the others, by (cell, method).
+def correlations(store: Store) -> dict[str, list[float]]:
+    """Squared correlations with a component larger than the others, by cell.
 
     Of trials that ended, and of problems that have such a component.
     """
-    kept = _with_a_larger_component(store)
-    return {key: found for key, found in _values("recovered", store).items() if key[0] in kept}
+    kept = {cell.cell for cell in store.counts() if _has_a_larger_component(cell)}
+    return {cell: found for cell, found in _values("recovered", store).items() if cell in kept}
 
 
-def _with_a_larger_component(store: Store) -> set[str]:
-    from tdlab.lab.store import DIGEST_CHARACTERS
-
-    return {
-        digest[:DIGEST_CHARACTERS]
-        for digest, identity in store.identities().values()
-        if identity["problem"].get("kind") == "boosted" and not identity["problem"]["null"]
-    }
+def _has_a_larger_component(cell: CellCounts) -> bool:
+    return cell.what.problem.get("kind") == "boosted" and not cell.null
 
 
-def _values(column: str, store: Store) -> dict[tuple[str, str], list[float]]:
+def _values(column: str, store: Store) -> dict[str, list[float]]:
     from tdlab.lab.store import COLUMNS
 
-    cell, value, method = (COLUMNS.index(name) for name in ("cell", column, "method"))
-    found: dict[tuple[str, str], list[float]] = {}
+    cell, value = (COLUMNS.index(name) for name in ("cell", column))
+    found: dict[str, list[float]] = {}
     for row in store.rows():
         if row[value] is not None:
-            found.setdefault((row[cell], row[method]), []).append(row[value])
+            found.setdefault(row[cell], []).append(row[value])
     return found
 
 
-def _without_data(cell: CellCounts) -> Interval | None:
-    """Why a cell whose trials all count for nothing has none; None where they ended by themselves
-    and have no such quantity."""
+def _without_data(cell: CellCounts) -> Iterator[Interval]:
+    """Why a cell whose trials all count for nothing has none; nothing where they ended by
+    themselves and have no such quantity."""
     if cell.outcomes["unsupported"]:
-        return _lacking(_name(cell), OUT_OF_RANGE)
-    return _lacking(_name(cell), _EXCEPTIONS) if cell.outcomes["error"] else None
+        yield _lacking(_name(cell), OUT_OF_RANGE)
+    elif cell.outcomes["error"]:
+        yield _lacking(_name(cell), _EXCEPTIONS)
 
 
-def _correlations(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
+def measure_correlation(check: Check, store: Store, level: float) -> Iterator[Interval]:
+    """Mean squared correlation of each cell of a problem with a larger component."""
     from tdlab.lab.store import CENSORED
     from tdlab.stats.bounded_mean import mean_interval
 
-    found, kept = correlations(store), _with_a_larger_component(store)
+    found, where = correlations(store), dict(check.where)
     for cell in store.counts():
-        if not cell.done or cell.cell not in kept or not selected(cell, where):
+        if not cell.done or not _has_a_larger_component(cell) or not selected(cell, where):
             continue
-        values = found.get((cell.cell, cell.method), [])
+        values = found.get(cell.cell, [])
         # Censored trials might have had any correlation.
         censored = sum(cell.outcomes[outcome] for outcome in CENSORED)
         if not values and not censored:
-            why = _without_data(cell)
-            if why is not None:
-                yield why
+            yield from _without_data(cell)
             continue
         low = mean_interval([*values, *[0.0] * censored], level)[1]
         high = mean_interval([*values, *[1.0] * censored], level)[2]
@@ -160,35 +132,42 @@ def _median_risk(
     return median_interval(values)[0], low, high
 
 
-def _risks(
-    where: Mapping[str, Any], store: Store, level: float, *, over_null: bool
-) -> Iterator[Interval]:
-    from tdlab.lab.store import CENSORED
-
-    ratios = risk_ratios(store)
-    cells = store.counts()
-    nulls = {
-        (cell.problem.removesuffix("/null"), cell.method, cell.dim, cell.rank, cell.n): cell
-        for cell in cells
-        if cell.null
-    }
-    for cell in cells:
-        if not cell.done or not selected(cell, where):
-            continue
-        values = ratios.get((cell.cell, cell.method), [])
-        if not values and not any(cell.outcomes[outcome] for outcome in CENSORED):
-            why = _without_data(cell)
-            if why is not None:
-                yield why
-        elif over_null:
-            twin = nulls.get((cell.problem, cell.method, cell.dim, cell.rank, cell.n))
-            beside = [] if twin is None else ratios.get((twin.cell, twin.method), [])
-            if twin is None or not beside:
-                yield _lacking(_name(cell), "no null beside it")
-            else:
-                yield _gain(cell, values, twin, beside, level)
+def measure_risk(check: Check, store: Store, level: float) -> Iterator[Interval]:
+    """Median risk ratio of each cell."""
+    for cell, values, _ in _risks(check, store):
+        if values is None:
+            yield from _without_data(cell)
         else:
             yield _bounded(_name(cell), *_median_risk(cell, values, level))
+
+
+def measure_gain(check: Check, store: Store, level: float) -> Iterator[Interval]:
+    """1 - median risk over that of the null, of each cell that has one."""
+    twins = Twins(store.counts())
+    for cell, values, ratios in _risks(check, store):
+        twin = twins.of(cell)
+        beside = [] if twin is None else ratios.get(twin.cell, [])
+        if values is None:
+            yield from _without_data(cell)
+        elif twin is None or not beside:
+            yield _lacking(_name(cell), "no null beside it")
+        else:
+            yield _gain(cell, values, twin, beside, level)
+
+
+def _risks(
+    check: Check, store: Store
+) -> Iterator[tuple[CellCounts, list[float] | None, dict[str, list[float]]]]:
+    """(cell, its risk ratios, all of them) where a check looks; None where no trial counts."""
+    from tdlab.lab.store import CENSORED
+
+    ratios, where = risk_ratios(store), dict(check.where)
+    for cell in store.counts():
+        if not cell.done or not selected(cell, where):
+            continue
+        values = ratios.get(cell.cell, [])
+        bare = not values and not any(cell.outcomes[outcome] for outcome in CENSORED)
+        yield cell, None if bare else values, ratios
 
 
 def _gain(
@@ -205,10 +184,12 @@ def _gain(
     return Interval(_name(cell), 1 - middle / null_middle, 1 - high / null_low, 1 - low / null_high)
 
 
-def _recovered(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
+def measure_recovered(check: Check, store: Store, level: float) -> Iterator[Interval]:
+    """Share of the trials of each cell that recover everything."""
     from tdlab.lab.store import CENSORED
     from tdlab.stats.binomial import interval
 
+    where = dict(check.where)
     for cell in store.counts():
         if not cell.done or not selected(cell, where):
             continue
@@ -216,9 +197,7 @@ def _recovered(where: Mapping[str, Any], store: Store, level: float) -> Iterator
         censored = sum(cell.prefix[outcome] for outcome in CENSORED)
         total = won + lost + censored
         if not total:
-            why = _without_data(cell)
-            if why is not None:
-                yield why
+            yield from _without_data(cell)
             continue
         # Censored trials might have gone either way.
         low = interval(won, total, level)[0]
@@ -233,16 +212,14 @@ def unit_of(name: str, dim: int, order: int) -> float:
     return float(dim) ** {"1": 0.0, "d": 1.0, "d^1.5": 1.5, "d^(k/2)": order / 2.0}[name]
 
 
-def _thresholds(
-    where: Mapping[str, Any], unit: str, store: Store, level: float
-) -> Iterator[Interval]:
+def measure_threshold(check: Check, store: Store, level: float) -> Iterator[Interval]:
+    """r* of each curve at each dimension, in the unit of the check."""
     from tdlab.lab.summary import threshold_rows
 
-    order = {cell.problem: cell.order for cell in store.counts()}
     for row in threshold_rows(store.counts(), level):
-        if any(row[key] != value for key, value in where.items() if key in row):
+        if not selected(row["cell"], dict(check.where)):
             continue
-        d, k = row["dim"], order[row["problem"]]
+        d, k = row["dim"], row["cell"].order
         name = f"{row['problem']}, {row['method']}, d = {d}{_from(row['n'])}"
         if row["low"] is None and row["high"] is None:
             # Out of the method's range there is no threshold; a plateau or a scan too small for
@@ -250,18 +227,19 @@ def _thresholds(
             out = row["status"] == "unsupported"
             yield _lacking(name, OUT_OF_RANGE if out else row["status"].replace("-", " "))
             continue
-        scale = unit_of(unit, d, k)
+        scale = unit_of(check.unit, d, k)
         low = 0.0 if row["low"] is None else row["low"]
         high = math.inf if row["high"] is None else row["high"]
         value = math.nan if row["r_star"] is None else row["r_star"]
         yield Interval(name, value / scale, low / scale, high / scale)
 
 
-def _exponents(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
+def measure_exponent(check: Check, store: Store, level: float) -> Iterator[Interval]:
+    """The exponent of r* in d of each curve."""
     from tdlab.lab.summary import exponent_rows
 
     for row in exponent_rows(store.counts(), level):
-        if any(row[key] != value for key, value in where.items() if key in row):
+        if not selected(row["cell"], dict(check.where)):
             continue
         value = math.nan if row["exponent"] is None else row["exponent"]
         low = -math.inf if row["low"] is None else row["low"]
@@ -272,57 +250,56 @@ def _exponents(where: Mapping[str, Any], store: Store, level: float) -> Iterator
 
 
 def _null_points(
-    where: Mapping[str, Any], store: Store
-) -> dict[tuple[str, str], dict[int, list[tuple[float, float]]]]:
-    """(x, ratio) of the nulls of each problem and method, by dimension."""
-    ratios = risk_ratios(store)
-    groups: dict[tuple[str, str], dict[int, list[tuple[float, float]]]] = {}
+    check: Check, store: Store
+) -> list[tuple[CellCounts, dict[int, list[tuple[float, float]]]]]:
+    """A cell, and (x, ratio) by dimension, of the nulls of each problem and method."""
+    ratios, where = risk_ratios(store), {**dict(check.where), "null": True}
+    groups: dict[tuple[str, str], tuple[CellCounts, dict[int, list[tuple[float, float]]]]] = {}
     for cell in store.counts():
-        if not cell.null or not cell.done or not selected(cell, {**where, "null": True}):
+        if not cell.done or not selected(cell, where):
             continue
         x = cell.rank / r_id(cell.dim, cell.order)
-        group = groups.setdefault((cell.problem.removesuffix("/null"), cell.method), {})
+        _, group = groups.setdefault((cell.what.problem_id, cell.what.series), (cell, {}))
         points = group.setdefault(cell.dim, [])
-        points += [(x, value) for value in ratios.get((cell.cell, cell.method), [])]
-    return groups
+        points += [(x, value) for value in ratios.get(cell.cell, [])]
+    return list(groups.values())
 
 
-def _null_law(where: Mapping[str, Any], store: Store, level: float) -> Iterator[Interval]:
+def measure_null_law(check: Check, store: Store, level: float) -> Iterator[Interval]:
     """The power at each dimension: it grows with d, and one fit of several would hide that."""
     from tdlab.stats.null_law import fit_null_law
 
-    for (problem, method), group in _null_points(where, store).items():
+    for cell, group in _null_points(check, store):
         for dim, points in group.items():
             fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points], level)
-            name = f"{problem}, {method}, d = {dim}"
+            name = f"{cell.problem}, {cell.method}, d = {dim}"
             if fit is None:
                 yield _lacking(name, "no fit")
             else:
                 yield Interval(name, fit.power, fit.low, fit.high)
 
 
-def _trivial_dims(
-    where: Mapping[str, Any], share: float, store: Store, level: float
-) -> Iterator[Interval]:
+def measure_trivial_dim(check: Check, store: Store, level: float) -> Iterator[Interval]:
     """By the null law, its power extrapolated in x and d: one size for each problem and method."""
     from tdlab.stats.null_law import drifted, fit_null_law, fit_null_surface, trivial_interval
 
-    # r_id is that of order 3 there.
-    cubic = {cell.problem.removesuffix("/null") for cell in store.counts() if cell.order == 3}
-    for (problem, method), group in _null_points(where, store).items():
-        if problem not in cubic:
+    assert check.level is not None
+    share = check.level
+    for cell, group in _null_points(check, store):
+        # r_id is that of order 3 there.
+        if cell.order != 3:
             continue
         flat = [(x, dim, ratio) for dim, points in group.items() for x, ratio in points]
         surface = fit_null_surface(*zip(*flat, strict=True)) if flat else None
         if surface is not None:
-            name = f"{problem}, {method}, from d = {min(group)} to {max(group)}"
+            name = f"{cell.problem}, {cell.method}, from d = {min(group)} to {max(group)}"
             yield Interval(name, *trivial_interval(surface.power, share))
             continue
         # Under three dimensions the drift is that of the literature, from the largest of them.
         dim = max(group)
         points = group[dim]
         fit = fit_null_law([x for x, _ in points], [ratio for _, ratio in points], level)
-        name = f"{problem}, {method}, d = {dim}"
+        name = f"{cell.problem}, {cell.method}, d = {dim}"
         if fit is None:
             yield _lacking(name, "no fit")
         else:

@@ -23,7 +23,8 @@ from typing import Any
 from tdlab.errors import InputError
 from tdlab.lab.machine import provenance
 from tdlab.lab.processor import TOLERANCE, is_another, same_numbers, same_outcome
-from tdlab.lab.store import DIGEST_CHARACTERS, Store, explained, open_store
+from tdlab.lab.store import DIGEST_CHARACTERS, Store, open_store
+from tdlab.lab.store_file import explained
 from tdlab.lab.trial import TrialResult
 from tdlab.lab.writer import draft_of, followed, locked, make_tables
 
@@ -154,7 +155,6 @@ def _join(out: Path, draft: Path, paths: Sequence[Path]) -> None:
                 connection.execute("COMMIT")
                 connection.execute("DETACH source")
         with explained(out):
-            _tell_curves_apart(connection)
             _sign(connection, specs, paths, elsewhere)
     finally:
         connection.close()
@@ -167,7 +167,7 @@ def _targets(store: Store) -> list[tuple[int, int]]:
     """
     last = store.runs()[-1:]
     facts = last[0]["provenance"] if last else {}
-    counts = store.counts()
+    counts = store.counts("all")
     present = facts.get("cells", len(counts)) if facts.get("shard") else 0
     return [
         (cell.id, facts["trials"] if position < present else cell.target)
@@ -276,21 +276,6 @@ def _add_trials(connection: sqlite3.Connection) -> None:
         "LEFT JOIN main.kernels l ON l.text = k.text "
         "ORDER BY here.cell, s.idx"
     )
-
-
-def _tell_curves_apart(connection: sqlite3.Connection) -> None:
-    """Different curves of equal labels: all but the first get a name of their own."""
-    taken: set[tuple[Any, ...]] = set()
-    curves = connection.execute(
-        "SELECT curve, problem, n, method, min(position) AS first FROM cells "
-        "GROUP BY curve, problem, n, method ORDER BY first"
-    ).fetchall()
-    for curve, problem, n, method, _ in curves:
-        if (problem, n, method) in taken:
-            connection.execute(
-                "UPDATE cells SET method = ? WHERE curve = ?", (f"{method}#{curve[:6]}", curve)
-            )
-        taken.add((problem, n, method))
 
 
 def _sign(

@@ -31,7 +31,7 @@ class StoredTrial:
     Attributes
     ----------
     cell : Cell
-        With the store's labels.
+        With the names that its store has for it.
     index : int
     result : TrialResult or None
         None if it has not been run.
@@ -120,7 +120,7 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
             many = f"a prefix of {len(cells)} cells" if cells else "a cell that the store lacks"
             raise InputError(f"trial {name}: got {many}, wanted one cell's digest as in an export")
         row, identity = cells[0]
-        labels = next(cell for cell in reader.counts() if cell.id == row)
+        curve = reader.curves("all")[cell_from(identity).curve]
         result, device, version, plugin = None, "cpu", "", ""
         for each, stored, run in reader.results(row):
             if each == index:
@@ -133,8 +133,8 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
     version_now = _version(cell)
     cell = replace(
         cell,
-        problem=replace(cell.problem, label=labels.problem),
-        method=replace(cell.method, label=labels.method),
+        problem=replace(cell.problem, label=curve.problem_name),
+        method=replace(cell.method, label=curve.method_name),
     )
     now = supplier({"plugins": suppliers()}, cell.method.name, cell.method.learner)
     return StoredTrial(cell, index, result, device, version, version_now, plugin, now)

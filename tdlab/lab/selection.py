@@ -1,36 +1,30 @@
-"""What the checks of a claim select: before a run among planned cells, after it among stored ones.
+"""The cells that a ``where`` selects: before a run among planned ones, after it among stored ones.
 
-A ``where`` is a conjunction of equalities and of ranges in the units of the theory. One that names
-nothing in any profile of its file is a mistake and is refused when the file is read: a check that
-selects nothing would never fail.
+A ``where`` is a conjunction of equalities and of ranges in the units of the theory. Methods and
+problems are selected by what they are (`tdlab.lab.picks`), never by what they are called.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tdlab.errors import InputError, check_choice
+from tdlab.lab.curves import Curve
+from tdlab.lab.picks import Pick, facts_of_method, facts_of_problem
 from tdlab.theory import r_id, r_ld
 
 if TYPE_CHECKING:
     from tdlab.lab.cells import Cell
-    from tdlab.lab.claims import Check
     from tdlab.lab.spec import ScanSpec
-
-_OF_NULLS = ("null-law", "trivial-dim")
-_OF_CURVES = ("threshold", "exponent")
 
 
 class Point(Protocol):
     """What a cell says of itself, planned or stored."""
 
     @property
-    def problem(self) -> str: ...
-    @property
-    def method(self) -> str: ...
+    def what(self) -> Curve: ...
     @property
     def dim(self) -> int: ...
     @property
@@ -49,25 +43,20 @@ class Planned:
 
     Attributes
     ----------
-    problem, method : str
-        Labels.
+    what : Curve
     dim, rank, order : int
     n : int or None
     null : bool
-    larger : bool
-        Whether the problem has a component larger than the others.
     trials : int
         0 where rounds decide.
     """
 
-    problem: str
-    method: str
+    what: Curve
     dim: int
     rank: int
     order: int
     n: int | None
     null: bool
-    larger: bool
     trials: int
 
 
@@ -76,14 +65,12 @@ def planned(spec: ScanSpec) -> list[Planned]:
 
     def point(cell: Cell, rank: int, trials: int) -> Planned:
         return Planned(
-            cell.problem.label,
-            cell.method.label,
+            cell.what,
             cell.dim,
             rank,
             cell.problem.order,
             cell.samples,
             cell.problem.null,
-            cell.problem.kind == "boosted",
             trials,
         )
 
@@ -108,79 +95,15 @@ def lies_in(cell: Point, where: Mapping[str, Any]) -> bool:
 
 def selected(cell: Point, where: Mapping[str, Any]) -> bool:
     """Whether a cell is one of those that a ``where`` names; planted ones unless it says null."""
-    names = _names(cell)
-    wanted = {key: value for key, value in where.items() if key in names}
-    if "null" not in wanted:
-        wanted["null"] = False
-    return lies_in(cell, where) and all(names[key] == value for key, value in wanted.items())
-
-
-def _names(cell: Point) -> dict[str, Any]:
-    return {
-        "problem": cell.problem.removesuffix("/null"),
-        "method": cell.method,
-        "dim": cell.dim,
-        "rank": cell.rank,
-        "n": cell.n,
-        "null": cell.null,
-    }
-
-
-def choose(check: Check, points: Iterable[Planned]) -> list[Planned]:
-    """The planned cells that a check looks at; nulls for the quantities that are fitted to them."""
-    where = dict(check.where)
-    if check.quantity in _OF_NULLS:
-        where["null"] = True
-    found = [point for point in points if selected(point, where)]
-    if check.quantity == "correlation":
-        found = [point for point in found if point.larger]
-    if check.quantity == "trivial-dim":
-        found = [point for point in found if point.order == 3]
-    return found
-
-
-def check_where(what: str, check: Check, points: list[Planned]) -> None:
-    """Raise `InputError` unless a check names something among the cells of all profiles."""
-    where = dict(check.where)
-    for key, value in where.items():
-        if key.endswith(("_from", "_to")):
-            continue
-        known = list(dict.fromkeys(_names(point)[key] for point in points))
-        if value in known and isinstance(value, bool) == (key == "null"):
-            continue
-        if key in ("problem", "method"):
-            check_choice(f"{what}.where.{key}", value, known)
-        elif key != "null" or not isinstance(value, bool):
-            shown = ", ".join(map(str, sorted(known, key=lambda one: (one is None, one))[:20]))
-            raise InputError(f"{what}.where.{key}: got {value!r}, wanted one of {shown}")
-    found = choose(check, points)
-    if not found:
-        raise InputError(
-            f"{what}.where: got {_spelled(where)}, which no cell of any profile meets"
-            f"{_reason(check, where, points)}, wanted one that does"
-        )
-    if check.quantity == "gain":
-        twins = {(one.problem.removesuffix("/null"), one.dim, one.rank) for one in _nulls(points)}
-        if not any((one.problem, one.dim, one.rank) in twins for one in found):
-            raise InputError(
-                f"{what}: got a gain over nulls that the scan has not, wanted null = true in the "
-                "problem"
+    for key, value in {"null": False, **where}.items():
+        if isinstance(value, Pick):
+            facts = (
+                facts_of_method(cell.what.method)
+                if key == "method"
+                else (facts_of_problem(cell.what.problem))
             )
-
-
-def _nulls(points: Iterable[Planned]) -> Iterator[Planned]:
-    return (point for point in points if point.null)
-
-
-def _reason(check: Check, where: Mapping[str, Any], points: list[Planned]) -> str:
-    if check.quantity in _OF_NULLS and not any(_nulls(points)):
-        return ": the scan has no nulls"
-    if check.quantity == "correlation" and not any(point.larger for point in points):
-        return ": no problem is boosted"
-    if where.get("null") and not any(_nulls(points)):
-        return ": the scan has no nulls"
-    return ""
-
-
-def _spelled(where: Mapping[str, Any]) -> str:
-    return "{" + ", ".join(f"{key} = {value!r}" for key, value in where.items()) + "}"
+            if not value.meets(facts):
+                return False
+        elif key in ("dim", "rank", "n", "null") and getattr(cell, key) != value:
+            return False
+    return lies_in(cell, where)

@@ -20,8 +20,11 @@ from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.adaptive import adaptive_rule
 from tdlab.lab.allocate import Target
 from tdlab.lab.cells import Cell, MethodChoice, Problem
-from tdlab.lab.claims import Claim, parse_claim
-from tdlab.lab.selection import check_where, choose, planned
+from tdlab.lab.choosing import check_where, choose
+from tdlab.lab.claims import Claim, parse_claim, picked
+from tdlab.lab.curves import Labelled, tell_apart
+from tdlab.lab.identity import digest
+from tdlab.lab.selection import planned
 from tdlab.lab.spec_tables import (
     check_finite,
     check_keys,
@@ -196,9 +199,10 @@ def _parsed(
     methods = read_methods(file, tables_of(file, table, "method"))
     rule = adaptive_rule(file, table)
     draft = _Draft(file, seed, trials, time_limit, methods)
-    for where, problem_table in tables_of(file, table, "problem"):
-        draft.add(where, problem_table, rule)
+    draft.read(tables_of(file, table, "problem"), rule)
     draft.check(table)
+    if claim is not None:
+        claim = picked(f"{file}: claim", claim, methods, draft.problems)
     return ScanSpec(
         name,
         description,
@@ -233,21 +237,46 @@ class _Draft:
     methods: list[MethodChoice]
     cells: dict[str, Cell] = field(default_factory=dict)
     targets: dict[tuple[str, int], Target] = field(default_factory=dict)
-    labels: dict[str, dict[str, Any]] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
     answered: set[MethodChoice] = field(default_factory=set)
 
-    def add(self, where: str, table: Mapping[str, Any], rule: Rule) -> None:
-        """The cells and targets of one problem."""
-        problem, points, thresholds = read_problem(self.file, where, table, rule)
-        if self.labels.setdefault(problem.label, problem.identity) != problem.identity:
-            raise InputError(
-                f"{self.file}: {where}: got the label {problem.label!r} of another problem, wanted "
-                "a `label` of its own"
-            )
-        problems = [problem]
-        if table.get("null", False):
-            twin = dataclasses.replace(problem, label=f"{problem.label}/null", null=True)
-            problems.append(twin)
+    def read(self, tables: list[tuple[str, Mapping[str, Any]]], rule: Rule) -> None:
+        """The cells and targets of all problems."""
+        parts = [
+            (where, table, *read_problem(self.file, where, table, rule)) for where, table in tables
+        ]
+        labels: dict[str, str] = {}
+        ids: set[str] = set()
+        for where, _, problem, *_ in parts:
+            if problem.id and problem.id in ids:
+                raise InputError(
+                    f"{self.file}: {where}: got id {problem.id!r} twice, wanted one table with it"
+                )
+            ids.add(problem.id)
+            first = labels.setdefault(digest(problem.identity), problem.label)
+            if first != problem.label:
+                raise InputError(
+                    f"{self.file}: {where}: got problem {first!r} again as {problem.label!r}, "
+                    "wanted one label"
+                )
+        names = tell_apart(
+            Labelled(digest(problem.identity), problem.label, problem.identity)
+            for _, _, problem, *_ in parts
+        )
+        for where, table, problem, points, thresholds in parts:
+            named = dataclasses.replace(problem, label=names[digest(problem.identity)])
+            self.problems.append(named)
+            self._add(where, named, points, thresholds, null=table.get("null", False))
+
+    def _add(
+        self,
+        where: str,
+        problem: Problem,
+        points: list[tuple[int, int, int | None]],
+        thresholds: list[tuple[int, tuple[int, ...], int | None]],
+        null: bool,
+    ) -> None:
+        problems = [problem, dataclasses.replace(problem, null=True)] if null else [problem]
         own = [each for each in self.methods if each.answers((*points, *thresholds)[0][2])]
         self.answered.update(own)
         size = len(self.cells) + len(problems) * len(points) * len(own)
@@ -259,7 +288,8 @@ class _Draft:
         for each in problems:
             for dim, rank, n in points:
                 for method in own:
-                    self._add_cell(where, self._cell(each, dim, rank, n, method))
+                    cell = self._cell(each, dim, rank, n, method)
+                    self.cells.setdefault(cell.digest, cell)
         for dim, ranks, n in thresholds:
             for method in own:
                 self._add_target(self._cell(problem, dim, ranks[0], n, method), ranks)
@@ -268,14 +298,6 @@ class _Draft:
         self, problem: Problem, dim: int, rank: int, n: int | None, method: MethodChoice
     ) -> Cell:
         return Cell(problem, dim, rank, n, method, self.seed, self.time_limit)
-
-    def _add_cell(self, where: str, cell: Cell) -> None:
-        known = self.cells.setdefault(cell.digest, cell)
-        if known.problem.label != cell.problem.label:
-            raise InputError(
-                f"{self.file}: {where}: got problem {known.problem.label!r} again as "
-                f"{cell.problem.label!r} at dim {cell.dim}, rank {cell.rank}, wanted one label"
-            )
 
     def _add_target(self, cell: Cell, ranks: tuple[int, ...]) -> None:
         own = tuple(rank for rank in ranks if dataclasses.replace(cell, rank=rank).supported)

@@ -20,6 +20,8 @@ from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.adaptive import ADAPTIVE, adaptive_ranks, adaptive_samples
 from tdlab.lab.axes import ranks_at, samples_at
 from tdlab.lab.cells import DEFAULT_KIND, MethodChoice, Problem
+from tdlab.lab.curves import Labelled, method_facts, tell_apart
+from tdlab.lab.identity import digest
 from tdlab.learners.base import Learner
 from tdlab.learners.registry import learner, learner_names, told_options
 from tdlab.learners.registry import registry as learner_registry
@@ -30,7 +32,9 @@ from tdlab.stats.adaptive import Rule
 _MAX_DIM = 10**6
 
 # What every kind of problem takes, beside its own options.
-_PROBLEM_KEYS = ("kind", "label", "dims", "ranks", "samples", "null", "dense")
+_PROBLEM_KEYS = ("kind", "label", "id", "dims", "ranks", "samples", "null", "dense")
+# What a table is called: no option of a method.
+_CALLED_KEYS = ("label", "id")
 # What a decomposition method is asked for, beside its own options.
 _TERM_KEYS = ("width", "terms")
 # Has Hermite components in every degree up to 5: whatever order a learner asks for, if any has it.
@@ -71,8 +75,7 @@ def read_problem(
             if not isinstance(table.get(key, False), bool):
                 raise InputError(f"{key}: got {table[key]!r}, wanted true or false")
     label = text_of(what, "label", table.get("label", named))
-    if label.endswith("/null"):
-        raise InputError(f"{what}.label: got {label!r}, wanted one not ending in '/null'")
+    own = text_of(what, "id", table["id"]) if "id" in table else ""
 
     dims = table["dims"]
     if not isinstance(dims, list) or not dims:
@@ -93,41 +96,57 @@ def read_problem(
                 law.check(dim, rank)
             for n in samples_at(f"{what}.samples", samples, dim, rank, law.degree):
                 points.append((dim, rank, n))
-    return Problem.of(label, law, dense=table.get("dense", False)), points, thresholds
+    problem = Problem.of(label, law, dense=table.get("dense", False))
+    return dataclasses.replace(problem, id=own), points, thresholds
 
 
 def read_methods(file: str, tables: list[tuple[str, Mapping[str, Any]]]) -> list[MethodChoice]:
-    """The methods, each once, with labels that tell them apart."""
-    found: list[tuple[str, MethodChoice, Any]] = []
+    """The methods, each once, with labels that are told apart."""
+    found: list[tuple[MethodChoice, Any, str]] = []
     for where, table in tables:
         if "name" not in table:
             raise InputError(f"{file}: {where}: got no key 'name', wanted a method's name")
         with _within(f"{file}: {where}"):
             choice, cls = _choice(table)
-        if any(choice == other for _, other, _ in found):
+        if any(choice.identity == other.identity for other, _, _ in found):
             raise InputError(f"{file}: {where}: got '{choice.name}' with the same options twice")
-        found.append((where, choice, cls))
-    names = [choice.name for _, choice, _ in found]
-    labelled = []
-    for _, choice, cls in found:
-        if names.count(choice.name) > 1:
+        what = f"{file}: {where}"
+        if "id" in table:
+            own = text_of(what, "id", table["id"])
+            if own in (*method_names(), *learner_names()):
+                raise InputError(f"{what}: got id {own!r}, the name of a method, wanted another")
+            if any(own == other.id for other, _, _ in found):
+                raise InputError(f"{what}: got id {own!r} twice, wanted one table with it")
+            choice = dataclasses.replace(choice, id=own)
+        label = text_of(what, "label", table["label"]) if "label" in table else ""
+        found.append((choice, cls, label))
+    names = [choice.name for choice, _, _ in found]
+    labelled: list[MethodChoice] = []
+    for choice, cls, label in found:
+        if label:
+            choice = dataclasses.replace(choice, label=label)
+        elif names.count(choice.name) > 1:
             defaults = {f.name: f.default for f in dataclasses.fields(cls)}
             own = [f"{k}={v}" for k, v in choice.options if defaults[k] != v]
             if choice.width != 1.0:
                 own.append(f"width={choice.width:g}")
-            terms = {other.fixed for _, other, _ in found if other.name == choice.name}
+            terms = {other.fixed for other, _, _ in found if other.name == choice.name}
             if choice.fixed and len(terms) > 1:
                 own.append(f"terms={choice.fixed}")
             if own:
                 choice = dataclasses.replace(choice, label=f"{choice.name}({', '.join(own)})")
         labelled.append(choice)
-    return labelled
+    names = tell_apart(
+        Labelled(digest(each.identity), each.label, method_facts(each.identity))
+        for each in labelled
+    )
+    return [dataclasses.replace(each, label=names[digest(each.identity)]) for each in labelled]
 
 
 def _choice(table: Mapping[str, Any]) -> tuple[MethodChoice, Any]:
     """What one [[method]] table asks for, and its class."""
     name = check_choice("method", table["name"], [*method_names(), *learner_names()])
-    options = {key: value for key, value in table.items() if key != "name"}
+    options = {key: value for key, value in table.items() if key not in ("name", *_CALLED_KEYS)}
     if _decomposes(name):
         asked = {key: options.pop(key) for key in _TERM_KEYS if key in options}
         if len(asked) > 1:

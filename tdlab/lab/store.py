@@ -1,7 +1,8 @@
 """Reading a store: one SQLite file with the cells, trials and runs of a scan.
 
-A store is opened read-only, also while a run writes it. What is not a whole store of this schema
-is refused in one line before SQLite sees it, from the 100-byte header alone.
+A store is opened read-only, also while a run writes it (`tdlab.lab.store_file`). It may hold trials
+of several versions of a method: without being asked for all it shows one version of each curve, the
+newest that the latest specification asks for, or, where it asks for none, the newest.
 
 Layout: ``cells`` (identity as canonical JSON and its digest, labels for display), ``trials``
 (integer cell, index; a row a trial), ``reasons`` and ``kernels`` (their texts, each once), ``runs``
@@ -11,90 +12,36 @@ Layout: ``cells`` (identity as canonical JSON and its digest, labels for display
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
-from tdlab.errors import InputError
-from tdlab.lab.identity import SCHEMA_VERSION
+from tdlab.errors import check_choice
+from tdlab.lab.counts import CellCounts
+from tdlab.lab.curves import Curve, named
+from tdlab.lab.store_file import check_store_file, connect_read_only, explained
 from tdlab.lab.trial import OUTCOMES, TrialResult
 
 if TYPE_CHECKING:
     import pandas as pd
 
-APPLICATION_ID = 0x54444C42  # "TDLB"
 DIGEST_CHARACTERS = 16
 COLUMNS = (
     "cell", "problem", "dim", "rank", "n", "method", "index", "outcome", "reason", "recovered",
-    "residual", "risk_ratio", "meta_seconds", "meta_method_seconds", "meta_run", "meta_pid",
+    "residual", "risk_ratio", "null", "meta_seconds", "meta_method_seconds", "meta_run", "meta_pid",
     "meta_finished", "meta_kernel",
 )  # fmt: skip
 
 # Ended without a result of their own: they count neither as success nor as failure.
 CENSORED = ("timeout", "memory", "crashed")
-_HEADER = b"SQLite format 3\0"
+VERSIONS = ("newest", "all")
 _CHUNK = 50_000
+# Of the columns after the index.
+_NULL = COLUMNS.index("null") - COLUMNS.index("index") - 1
 _TRIALS = (
     "trials LEFT JOIN reasons ON reasons.id = trials.reason "
     "LEFT JOIN kernels ON kernels.id = trials.kernel"
 )
-
-
-@dataclass(frozen=True)
-class CellCounts:
-    """A cell and how its trials ended.
-
-    Attributes
-    ----------
-    id : int
-        Row in the store.
-    cell : str
-        First 16 digits of the digest.
-    curve : str
-        Digest of all but (dim, rank).
-    problem, method, ensemble : str
-    dim, rank, order : int
-    n : int or None
-    null : bool
-    target : int
-        Trials that the latest specification asks for, 0 if the cell is not in it.
-    outcomes : dict of str to int
-        Trials by outcome, all eight.
-    prefix : dict of str to int
-        The same for indices 0, 1, 2, ... up to the first that is missing: conclusions use these,
-        so that what ends fast does not bias them.
-    seconds : float
-        Mean time of a trial.
-    schedule : str
-        What the method's own rules make of this dimension, if it has any.
-    """
-
-    id: int
-    cell: str
-    curve: str
-    problem: str
-    method: str
-    ensemble: str
-    dim: int
-    rank: int
-    order: int
-    n: int | None
-    null: bool
-    target: int
-    outcomes: dict[str, int]
-    prefix: dict[str, int]
-    seconds: float
-    schedule: str = ""
-
-    @property
-    def done(self) -> int:
-        """Trials stored."""
-        return sum(self.outcomes.values())
 
 
 class Store:
@@ -103,6 +50,8 @@ class Store:
     Attributes
     ----------
     path : Path
+    versions : str
+        "newest" or "all": whether trials of older versions of a method are left out.
     address : str
         URI by which SQLite reads it without writing anything.
 
@@ -113,11 +62,12 @@ class Store:
     >>> store.thresholds()[["problem", "method", "dim", "rank"]]   # doctest: +SKIP
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, versions: str = "newest") -> None:
         self.path = Path(path)
+        self.versions = check_choice("versions", versions, VERSIONS)
         check_store_file(self.path)
         with explained(self.path):
-            self._connection, self.address = _connect_read_only(self.path)
+            self._connection, self.address = connect_read_only(self.path)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r})"
@@ -136,18 +86,23 @@ class Store:
         if hasattr(self, "_connection"):
             self._connection.close()
 
-    def rows(self) -> Iterator[tuple[Any, ...]]:
+    def rows(self, versions: str | None = None) -> Iterator[tuple[Any, ...]]:
         """Trials as tuples of `COLUMNS`, sorted by cell and index, streamed."""
         texts: dict[str, str] = {}
         with explained(self.path):
             cells = self._connection.execute(
-                f"SELECT id, substr(digest, 1, {DIGEST_CHARACTERS}), problem, dim, rank, n, method "
+                f"SELECT id, curve, substr(digest, 1, {DIGEST_CHARACTERS}), dim, rank, n "
                 "FROM cells ORDER BY digest"
             ).fetchall()
-            for cell, *labels in cells:
+            curves = self.curves(versions)
+            for cell, curve, digest, dim, rank, n in cells:
+                what = curves.get(curve)
+                if what is None:
+                    continue
+                first = (digest, what.problem_name, dim, rank, n, what.method_name)
                 trials = self._connection.execute(
                     "SELECT idx, outcome, coalesce(reasons.text, ''), recovered, residual, "
-                    "risk_ratio, seconds, method_seconds, run, pid, finished, "
+                    "risk_ratio, NULL, seconds, method_seconds, run, pid, finished, "
                     f"coalesce(kernels.text, '') FROM {_TRIALS} WHERE cell = ? ORDER BY idx",
                     (cell,),
                 )
@@ -155,19 +110,20 @@ class Store:
                     # One object a text, not one a row: a frame of 10^6 trials holds them all.
                     for place in (0, 1, -1):
                         found[place] = texts.setdefault(found[place], found[place])
-                    yield (*labels, index, *found)
+                    found[_NULL] = what.null
+                    yield (*first, index, *found)
 
-    def counts(self) -> list[CellCounts]:
+    def counts(self, versions: str | None = None) -> list[CellCounts]:
         """Every cell with its trials by outcome, in the order of the specification."""
         with explained(self.path):
             # One transaction, so that a run which writes meanwhile cannot split the answer.
             self._connection.execute("BEGIN")
             try:
-                return self._counts()
+                return self._counts(self.curves(versions))
             finally:
                 self._connection.execute("COMMIT")
 
-    def _counts(self) -> list[CellCounts]:
+    def _counts(self, curves: dict[str, Curve]) -> list[CellCounts]:
         execute = self._connection.execute
         everything = "SELECT cell, outcome, count(*), sum(seconds) FROM trials {} GROUP BY 1, 2"
         outcomes: dict[int, dict[str, int]] = {}
@@ -189,19 +145,23 @@ class Store:
             prefix[cell].update({outcome: count for _, outcome, count, _ in whole})
         found = []
         for cell, digest, *rest in execute(
-            "SELECT id, digest, curve, problem, method, ensemble, dim, rank, tensor_order, n, "
-            "is_null, target, schedule FROM cells ORDER BY position, id"
+            "SELECT id, digest, curve, ensemble, dim, rank, tensor_order, n, is_null, target, "
+            "schedule FROM cells ORDER BY position, id"
         ):
+            curve, ensemble, dim, rank, order, n, null, target, schedule = rest
+            what = curves.get(curve)
+            if what is None:
+                continue
             counts = outcomes.get(cell, dict.fromkeys(OUTCOMES, 0))
             done = sum(counts.values())
-            curve, problem, method, ensemble, dim, rank, order, n, null, target, schedule = rest
             found.append(
                 CellCounts(
                     cell,
                     digest[:DIGEST_CHARACTERS],
                     curve,
-                    problem,
-                    method,
+                    what,
+                    what.problem_name,
+                    what.method_name,
                     ensemble,
                     dim,
                     rank,
@@ -225,14 +185,50 @@ class Store:
             ).fetchall()
         return {cell: (digest, json.loads(identity)) for cell, digest, identity in found}
 
-    def curves(self) -> dict[str, dict[str, Any]]:
-        """Digest of every curve -> the identity of one of its cells: one for many cells."""
+    def curves(self, versions: str | None = None) -> dict[str, Curve]:
+        """Every curve by its digest, in the order of the specification."""
+        versions = check_choice("versions", versions or self.versions, VERSIONS)
+        found = self._all_curves()
+        if versions == "newest":
+            shown = _shown(found)
+            found = [curve for curve in found if curve.version == shown[curve.line]]
+        return {curve.digest: curve for curve in named(found)}
+
+    def hidden(self) -> str:
+        """How many trials of other versions of a method are left out, as a sentence, or ""."""
+        if self.versions == "all":
+            return ""
+        found = self._all_curves()
+        shown = _shown(found)
+        left = [curve for curve in found if curve.version != shown[curve.line]]
+        if not left:
+            return ""
         with explained(self.path):
+            counted = dict(
+                self._connection.execute(
+                    "SELECT curve, count(*) FROM trials JOIN cells ON id = cell GROUP BY curve"
+                ).fetchall()
+            )
+        trials = sum(counted.get(curve.digest, 0) for curve in left)
+        if not trials:
+            return ""
+        other = "other" if any(each.version > shown[each.line] for each in left) else "older"
+        return (
+            f"{trials} trials of {other} versions of a method are hidden: --all-versions, or "
+            "versions='all' in Python, shows them"
+        )
+
+    def _all_curves(self) -> list[Curve]:
+        with explained(self.path):
+            # Whichever cell of a curve it is: they differ in dimension and rank only.
             found = self._connection.execute(
-                "SELECT curve, identity FROM cells WHERE id IN "
-                "(SELECT min(id) FROM cells GROUP BY curve) ORDER BY position, id"
+                "SELECT curve, identity, problem, method, max(target) FROM cells GROUP BY curve "
+                "ORDER BY min(position), min(id)"
             ).fetchall()
-        return {curve: json.loads(identity) for curve, identity in found}
+        return [
+            Curve.of(curve, json.loads(identity), problem, method, target > 0)
+            for curve, identity, problem, method, target in found
+        ]
 
     def results(self, cell: int) -> Iterator[tuple[int, TrialResult, int]]:
         """(index, result, run) of every trial of one cell, by its row; indices ascend."""
@@ -271,13 +267,13 @@ class Store:
             run["provenance"] = json.loads(run["provenance"])
         return found
 
-    def trials(self) -> pd.DataFrame:
+    def trials(self, versions: str | None = None) -> pd.DataFrame:
         """All trials: the columns of an export, sorted by cell and index."""
         import itertools
 
         import pandas as pd
 
-        rows = self.rows()
+        rows = self.rows(versions)
         parts = []
         while chunk := list(itertools.islice(rows, _CHUNK)):
             parts.append(_typed(pd.DataFrame.from_records(chunk, columns=list(COLUMNS))))
@@ -285,8 +281,8 @@ class Store:
             return _typed(pd.DataFrame({name: [] for name in COLUMNS}))
         return pd.concat(parts, ignore_index=True)
 
-    def cells(self) -> pd.DataFrame:
-        """A row a cell: its labels, its target, its trials by outcome, the mean seconds of one."""
+    def cells(self, versions: str | None = None) -> pd.DataFrame:
+        """A row a cell: its names, its target, its trials by outcome, the mean seconds of one."""
 
         rows = [
             {
@@ -305,11 +301,11 @@ class Store:
                 **cell.outcomes,
                 "meta_seconds": cell.seconds,
             }
-            for cell in self.counts()
+            for cell in self.counts(versions)
         ]
         return _frame(rows, [*_CELL_COLUMNS, *OUTCOMES, "meta_seconds"])
 
-    def thresholds(self, event: str = "recovered") -> pd.DataFrame:
+    def thresholds(self, event: str = "recovered", versions: str | None = None) -> pd.DataFrame:
         """The rank of even odds of each problem, method and dimension, with its interval.
 
         ``event`` is what counts as success: "recovered"; "beats-trivial", a risk below that of the
@@ -320,9 +316,10 @@ class Store:
         from tdlab.lab.events import counted_by
         from tdlab.lab.summary import threshold_rows
 
-        return _frame(threshold_rows(counted_by(event, self)), _THRESHOLD_COLUMNS)
+        rows = threshold_rows(counted_by(event, self, versions))
+        return _frame(rows, _THRESHOLD_COLUMNS)
 
-    def exponents(self) -> pd.DataFrame:
+    def exponents(self, versions: str | None = None) -> pd.DataFrame:
         """r* = c d^exponent of each problem and method, with its interval and local slopes.
 
         ``slopes`` lists the exponent between neighbouring dimensions and its standard error;
@@ -336,7 +333,7 @@ class Store:
             "problem", "method", "n", "dims", "exponent", "low", "high", "prefactor", "between",
             "drift_exponent", "drift_low", "drift_high", "status", "slopes", "message",
         ]  # fmt: skip
-        rows = exponent_rows(self.counts())
+        rows = exponent_rows(self.counts(versions))
         return pd.DataFrame(rows, columns=pd.Index(columns)).astype({"n": "Int64"})
 
 
@@ -357,94 +354,32 @@ def _frame(rows: list[dict[str, Any]], columns: Iterable[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=pd.Index(list(columns))).astype({"n": "Int64"})
 
 
-def open_store(path: str | Path) -> Store:
+def _shown(curves: Iterable[Curve]) -> dict[str, int]:
+    """The version that is shown of each line: the newest of those that are asked for, if any is."""
+    newest: dict[str, tuple[bool, int]] = {}
+    for curve in curves:
+        mark = (curve.asked, curve.version)
+        newest[curve.line] = max(newest.get(curve.line, mark), mark)
+    return {line: version for line, (_, version) in newest.items()}
+
+
+def open_store(path: str | Path, versions: str = "newest") -> Store:
     """Open a store for reading, also one that a run is writing.
+
+    Parameters
+    ----------
+    path : path
+    versions : str
+        "newest": of each curve the newest version of its method that the latest specification asks
+        for (or the newest, where it asks for none). "all": older versions as well, told apart by
+        their names. `Store.trials`, `Store.thresholds` and the others may be told otherwise.
 
     Raises
     ------
     InputError
         If there is no such file, or it is not a whole store of this schema.
     """
-    return Store(path)
-
-
-def check_store_file(path: Path) -> None:
-    """Refuse what is not a whole store of this schema, in one line."""
-    try:
-        if not path.exists():
-            raise InputError(f"store {path}: no such file, wanted a store (`tdlab run` makes one)")
-        if not path.is_file():
-            kind = "a directory" if path.is_dir() else "a special file"
-            raise InputError(f"store {path}: got {kind}, wanted a file")
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            header = file.read(100)
-    except OSError as error:
-        raise InputError(f"store {path}: cannot be read: {error.strerror}") from None
-    wanted = "wanted a store made by `tdlab run`; the file was left as it is"
-    if header[:16] != _HEADER[: len(header[:16])] or not header:
-        raise InputError(f"store {path}: got another kind of file, {wanted}")
-    if len(header) < 100:
-        raise InputError(f"store {path}: got a torn file of {size} bytes, {wanted}")
-    application = int.from_bytes(header[68:72], "big")
-    if application != APPLICATION_ID:
-        raise InputError(f"store {path}: got an SQLite database of another program, {wanted}")
-    version = int.from_bytes(header[60:64], "big")
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"store {path}: got schema {version}, wanted {SCHEMA_VERSION}: use the tdlab that "
-            "wrote it, or another file; this one was left as it is"
-        )
-    page = int.from_bytes(header[16:18], "big")
-    whole = (65536 if page == 1 else page) * int.from_bytes(header[28:32], "big")
-    # A kill in the middle of a checkpoint leaves a short file that its log completes.
-    logs = (path.with_name(path.name + suffix) for suffix in ("-wal", "-journal"))
-    if size < whole and not any(log.exists() and log.stat().st_size for log in logs):
-        raise InputError(f"store {path}: got a torn file, {size} bytes of {whole}, {wanted}")
-
-
-@contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what SQLite says of a file into one line that names it."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        if "full" in text:
-            advice = "free some space and run again; what was committed is kept"
-        elif "malformed" in text or "not a database" in text:
-            advice = "the file is damaged and was left as it is; restore a copy, or use another"
-        elif "locked" in text:
-            advice = "another program holds it; try again when that has ended"
-        else:
-            advice = "what was committed is kept"
-        raise InputError(f"store {path}: {text}; {advice}") from None
-
-
-def _connect_read_only(path: Path) -> tuple[sqlite3.Connection, str]:
-    """Connect without writing anything; the connection and its address.
-
-    A store that ended well has no log beside it. Where the folder is read-only as well, SQLite
-    cannot set one up for a store in WAL mode; `immutable` is right there, as nothing can write.
-    """
-    address = f"file:{quote(os.fsencode(path.resolve()))}?mode=ro"
-    # Garbage may be collected in any thread, and closes the connection there.
-    options: dict[str, Any] = {"uri": True, "isolation_level": None, "check_same_thread": False}
-    connection = sqlite3.connect(address, timeout=30.0, **options)
-    try:
-        connection.execute("SELECT count(*) FROM cells")
-    except sqlite3.OperationalError as error:
-        connection.close()
-        # Whoever holds a lock may be writing.
-        if "locked" in str(error) or path.with_name(path.name + "-wal").exists():
-            raise
-        address += "&immutable=1"
-        connection = sqlite3.connect(address, **options)
-        connection.execute("SELECT count(*) FROM cells")
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection, address
+    return Store(path, versions)
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -458,4 +393,4 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
     integers = dict.fromkeys(("dim", "rank", "index", "meta_run", "meta_pid"), "int64")
     texts = dict.fromkeys(("cell", "problem", "method", "outcome", "reason", "meta_kernel"), object)
-    return frame.astype({**numbers, **integers, **texts, "n": "Int64"})
+    return frame.astype({"null": bool, **numbers, **integers, **texts, "n": "Int64"})

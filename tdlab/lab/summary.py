@@ -21,9 +21,10 @@ def threshold_rows(counts: Iterable[CellCounts], level: float = 0.95) -> list[di
     and null twins enter no threshold; timeouts, memory and crashes enter as censored trials.
     """
     rows = []
-    for (_, problem, n, method, dim), cells in _by_dimension(counts):
+    for cells in _by_dimension(counts):
         found, trials, timeouts = _threshold(cells, level)
-        row: dict[str, Any] = {"problem": problem, "method": method, "dim": dim, "n": n}
+        # Of a cell what all of them have: for whoever selects rows by what they are of.
+        row: dict[str, Any] = {"cell": cells[0], **_named(cells[0]), "dim": cells[0].dim}
         if found is not None:
             row.update(
                 r_star=found.estimate,
@@ -51,9 +52,8 @@ def exponent_rows(counts: Iterable[CellCounts], level: float = 0.95) -> list[dic
     """Fit r* = c d^alpha on every curve; the local slopes stand also where a fit is refused."""
     return [
         {
-            "problem": problem,
-            "method": method,
-            "n": n,
+            "cell": cell,
+            **_named(cell),
             "dims": dims,
             "exponent": fit.estimate,
             "low": fit.lower,
@@ -69,29 +69,31 @@ def exponent_rows(counts: Iterable[CellCounts], level: float = 0.95) -> list[dic
             ),
             "message": fit.message,
         }
-        for problem, n, method, dims, fit in exponents(counts, level)
+        for cell, dims, fit in exponents(counts, level)
     ]
 
 
 def exponents(
     counts: Iterable[CellCounts], level: float = 0.95
-) -> list[tuple[str, int | None, str, int, Exponent]]:
-    """(problem, n, method, number of dimensions, fit) of every curve with two dimensions.
+) -> list[tuple[CellCounts, int, Exponent]]:
+    """(a cell, number of dimensions, fit) of every curve with two dimensions.
 
     Where the method's schedule changes with d (`Cell.schedule`) its thresholds on the two sides are
     those of two methods: the fit is to the longest stretch of one schedule, and says so.
     """
-    curves: dict[tuple[Any, ...], list[tuple[int, str, Threshold]]] = {}
-    for (curve, problem, n, method, dim), cells in _by_dimension(counts):
+    curves: dict[str, tuple[CellCounts, list[tuple[int, str, Threshold]]]] = {}
+    for cells in _by_dimension(counts):
         found, _, _ = _threshold(cells)
-        points = curves.setdefault((curve, problem, n, method), [])
+        _, points = curves.setdefault(cells[0].curve, (cells[0], []))
         if found is not None:
-            points.append((dim, cells[0].schedule, found))
+            points.append((cells[0].dim, cells[0].schedule, found))
     return [
-        (problem, n, method, *_one_schedule(points, level))
-        for (_, problem, n, method), points in curves.items()
-        if len(points) > 1
+        (cell, *_one_schedule(points, level)) for cell, points in curves.values() if len(points) > 1
     ]
+
+
+def _named(cell: CellCounts) -> dict[str, Any]:
+    return {"problem": cell.problem, "method": cell.method, "n": cell.n}
 
 
 def _one_schedule(points: list[tuple[int, str, Threshold]], level: float) -> tuple[int, Exponent]:
@@ -113,20 +115,17 @@ def _one_schedule(points: list[tuple[int, str, Threshold]], level: float) -> tup
     return len(longest), fit
 
 
-def _by_dimension(
-    counts: Iterable[CellCounts],
-) -> list[tuple[tuple[Any, ...], list[CellCounts]]]:
-    """Cells of (curve, problem, n, method, dim), in the specification's order, dims ascending."""
-    groups: dict[tuple[Any, ...], list[CellCounts]] = {}
+def _by_dimension(counts: Iterable[CellCounts]) -> list[list[CellCounts]]:
+    """Cells of one curve and dimension, in the specification's order, dims and ranks ascending."""
+    groups: dict[tuple[str, int], list[CellCounts]] = {}
     for cell in counts:
         if not cell.null:
-            key = (cell.curve, cell.problem, cell.n, cell.method, cell.dim)
-            groups.setdefault(key, []).append(cell)
+            groups.setdefault((cell.curve, cell.dim), []).append(cell)
     first: dict[str, int] = {}
-    for position, key in enumerate(groups):
-        first.setdefault(key[0], position)
-    ordered = sorted(groups, key=lambda key: (first[key[0]], key[-1]))
-    return [(key, sorted(groups[key], key=lambda cell: cell.rank)) for key in ordered]
+    for position, (curve, _) in enumerate(groups):
+        first.setdefault(curve, position)
+    ordered = sorted(groups, key=lambda key: (first[key[0]], key[1]))
+    return [sorted(groups[key], key=lambda cell: cell.rank) for key in ordered]
 
 
 def _threshold(cells: list[CellCounts], level: float = 0.95) -> tuple[Threshold | None, int, int]:

@@ -24,7 +24,7 @@ from tdlab.lab.cells import Cell
 from tdlab.lab.identity import SCHEMA_VERSION, canonical_json
 from tdlab.lab.machine import on_network, provenance
 from tdlab.lab.shard import Shard
-from tdlab.lab.store import APPLICATION_ID, check_store_file, explained
+from tdlab.lab.store_file import APPLICATION_ID, check_store_file, explained
 from tdlab.lab.trial import TrialResult
 
 if TYPE_CHECKING:
@@ -224,20 +224,13 @@ class StoreWriter:
         )
 
     def _relabel(self, cells: Iterable[Cell]) -> None:
-        """Give every stored cell of these curves their labels, and other curves other labels."""
-        execute = self._connection.execute
-        named = {(c.problem.label, c.samples, c.method.label): c.curve for c in cells}
-        for (problem, _, method), curve in named.items():
-            execute(
-                "UPDATE cells SET problem = ?, method = ? WHERE curve = ?", (problem, method, curve)
-            )
-        # A curve of an earlier specification may look like one of these: another time limit, say.
-        others = execute("SELECT DISTINCT curve, problem, n, method FROM cells").fetchall()
-        for curve, problem, n, method in others:
-            if named.get((problem, n, method), curve) != curve:
-                execute(
-                    "UPDATE cells SET method = ? WHERE curve = ?", (f"{method}#{curve[:6]}", curve)
-                )
+        """Give every stored cell of these curves their labels, where they had others."""
+        labels = {cell.curve: (cell.problem.label, cell.method.label) for cell in cells}
+        self._connection.executemany(
+            "UPDATE cells SET problem = ?1, method = ?2 "
+            "WHERE curve = ?3 AND (problem != ?1 OR method != ?2)",
+            [(*pair, curve) for curve, pair in labels.items()],
+        )
 
     def stored(self, cells: Sequence[int], trials: int) -> list[bytearray]:
         """For each cell, which of the indices 0..trials-1 are stored: one byte an index."""

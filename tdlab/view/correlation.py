@@ -16,7 +16,7 @@ from tdlab.stats.bounded_mean import mean_interval
 from tdlab.view import style
 
 if TYPE_CHECKING:
-    from tdlab.lab.store import CellCounts
+    from tdlab.lab.counts import CellCounts
 
 _HEADER = (
     "problem", "method", "dim", "rank", "n", "r_over_r_LD", "trials", "mean", "low", "high",
@@ -39,7 +39,7 @@ def draw(
     name : str
         Of the files, without suffix.
     """
-    methods = list(dict.fromkeys(cell.method for cell, _ in cells))
+    methods = {cell.curve: cell.method for cell, _ in cells}
     dims = sorted({cell.dim for cell, _ in cells})
     order = cells[0][0].order
     columns = 2 if len(methods) in (2, 4) else min(len(methods), 3)
@@ -52,11 +52,11 @@ def draw(
         figure, len(methods), columns, rf"$r / d^{{{half}}}$", "squared correlation, mean and 95%"
     )
     rows: list[tuple[object, ...]] = []
-    for panel, method in zip(panels.flat, methods, strict=False):
+    for panel, (curve, method) in zip(panels.flat, methods.items(), strict=False):
         for place, dim in enumerate(dims):
             here = sorted(
                 ((cell, values) for cell, values in cells
-                 if (cell.method, cell.dim) == (method, dim) and values),
+                 if (cell.curve, cell.dim) == (curve, dim) and values),
                 key=lambda one: one[0].rank,
             )  # fmt: skip
             if not here:

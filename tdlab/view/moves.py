@@ -15,7 +15,7 @@ from tdlab.stats.binomial import median_interval
 from tdlab.view import style
 
 if TYPE_CHECKING:
-    from tdlab.lab.store import CellCounts
+    from tdlab.lab.counts import CellCounts
 
 _HEADER = (
     "problem", "method", "dim", "rank", "r_over_r_id", "size", "trials", "median", "low", "high",
@@ -37,19 +37,18 @@ def draw(
         Of the files, without suffix.
     """
     dims = sorted({cell.dim for cell, _, _ in cells})
-    curves = list(dict.fromkeys((cell.problem, cell.method) for cell, _, _ in cells))
+    curves = {cell.curve: (cell.problem, cell.method) for cell, _, _ in cells}
     figure = Figure(figsize=(max(1.0 + 4.4 * len(dims), 7.0), 5.2), layout="constrained")
     panels = style.small_multiples(
         figure, len(dims), len(dims), "$r / r_{id}$", "risk / Var(f) / size², median and 95%"
     )
     rows: list[tuple[object, ...]] = []
     for panel, dim in zip(panels.flat, dims, strict=True):
-        for place, (problem, method) in enumerate(curves):
+        for place, (curve, (problem, method)) in enumerate(curves.items()):
             here = sorted(
-                (one for one in cells
-                 if (one[0].problem, one[0].method, one[0].dim) == (problem, method, dim)),
+                (one for one in cells if (one[0].curve, one[0].dim) == (curve, dim)),
                 key=lambda one: one[0].rank,
-            )  # fmt: skip
+            )
             if not here:
                 continue
             order = here[0][0].order
@@ -76,7 +75,7 @@ def draw(
             [], [], color=style.COLOURS[place % len(style.COLOURS)],
             marker=style.MARKS[place % len(style.MARKS)], label=f"{problem}, {method}",
         )
-        for place, (problem, method) in enumerate(curves)
+        for place, (problem, method) in enumerate(curves.values())
     ]  # fmt: skip
     figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False, fontsize=10)
     return style.save(figure, folder, name, _HEADER, rows)

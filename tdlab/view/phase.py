@@ -22,7 +22,7 @@ from tdlab.view import style
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from tdlab.lab.store import CellCounts
+    from tdlab.lab.counts import CellCounts
 
 _HEADER = (
     "problem", "method", "dim", "rank", "n", "trials", "recovered", "censored", "unsupported",
@@ -52,7 +52,7 @@ def draw(
     name : str
         Of the files, without suffix.
     """
-    methods = list(dict.fromkeys(cell.method for cell in cells))
+    methods = {cell.curve: cell.method for cell in cells}
     order = cells[0].order
     half_width = _half_width(sorted({cell.dim for cell in cells}))
     # Inches at which a column of cells is wide enough for its counts.
@@ -69,12 +69,12 @@ def draw(
     )
     # Limits first: whether a count fits its rectangle depends on them.
     _axes(panels, cells, half_width, order)
-    for panel, method in zip(panels.flat, methods, strict=False):
-        mine = [cell for cell in cells if cell.method == method]
+    for panel, (curve, method) in zip(panels.flat, methods.items(), strict=False):
+        mine = [cell for cell in cells if cell.curve == curve]
         for dim in sorted({cell.dim for cell in mine}):
             _column(panel, [cell for cell in mine if cell.dim == dim], half_width, column_points)
         _theory_lines(panel, cells, half_width, order)
-        _measured(panel, [row for row in thresholds if row["method"] == method], half_width)
+        _measured(panel, [row for row in thresholds if row["cell"].curve == curve], half_width)
         panel.set_title(method)
     shades = ScalarMappable(cmap=style.SHADES)
     shades.set_clim(0.0, 1.0)
@@ -259,10 +259,10 @@ def _legend(cells: Sequence[CellCounts], order: int) -> list[Any]:
 def _rows(
     cells: Sequence[CellCounts], thresholds: Sequence[dict[str, Any]], order: int
 ) -> list[tuple[Any, ...]]:
-    found = {(row["method"], row["dim"], row["n"]): row for row in thresholds}
+    found = {(row["cell"].curve, row["dim"]): row for row in thresholds}
     rows = []
     for cell in cells:
-        row = found.get((cell.method, cell.dim, cell.n), {})
+        row = found.get((cell.curve, cell.dim), {})
         rows.append(
             (
                 cell.problem, cell.method, cell.dim, cell.rank, cell.n, *_tally(cell),

@@ -80,7 +80,7 @@ def expected_of(method, found, finished):
     for row in found[method]:
         assert words in row[8]
         if outcome in ("timeout", "memory", "crashed", "error"):
-            assert row[9:] == (None, None, None)
+            assert row[9:12] == (None, None, None)
     if outcome == "error":
         assert words in finished.stderr
 

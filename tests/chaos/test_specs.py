@@ -38,9 +38,9 @@ words = st.one_of(
 )  # fmt: skip
 KEYS = [
     "name", "description", "seed", "trials", "time_limit", "problem", "method", "adaptive", "claim",
-    "profile", "label", "activation", "ensemble", "order", "dims", "ranks", "samples", "noise",
-    "null", "dense", "signs", "boost", "width", "terms", "from", "to", "steps", "unit", "restarts",
-    "iterations",
+    "profile", "label", "id", "activation", "ensemble", "order", "dims", "ranks", "samples",
+    "noise", "null", "dense", "signs", "boost", "width", "terms", "from", "to", "steps", "unit",
+    "restarts", "iterations",
 ]  # fmt: skip
 values = st.recursive(
     st.one_of(numbers, words, st.booleans()),

@@ -87,7 +87,7 @@ def test_checks_hold_fail_or_have_no_data(store):
     assert verdicts[5].status == "not tested here"
     where, value, low, high, _ = verdicts[2].worst
     frame = store.trials()
-    null = frame[(frame["problem"] == "He3/sphere/null") & (frame["rank"] == 3)]["risk_ratio"]
+    null = frame[frame["null"] & (frame["rank"] == 3)]["risk_ratio"]
     assert value == pytest.approx(null.median()) and low <= value <= high and "r = 3" in where
     assert len(verdicts[0].intervals) == 2
 
@@ -171,9 +171,9 @@ def test_beating_the_null_is_paired_by_index(store):
 
     frame = store.trials()
     cells = {cell.cell: cell for cell in counted_by("beats-null", store)}
-    for key, group in frame[~frame["problem"].str.endswith("/null")].groupby("cell"):
+    for key, group in frame[~frame["null"]].groupby("cell"):
         rank = group["rank"].iloc[0]
-        null = frame[(frame["problem"] == "He3/sphere/null") & (frame["rank"] == rank)]
+        null = frame[frame["null"] & (frame["rank"] == rank)]
         wins = (group["risk_ratio"].to_numpy() < null["risk_ratio"].to_numpy()).sum()
         assert cells[key].prefix["recovered"] == wins
         assert cells[key].prefix["failed"] == len(group) - wins
@@ -224,7 +224,29 @@ def test_bad_claims_are_one_line(old, new, match):
             '{ method = "lmm" }',
             r"where.method: got 'lmm', wanted one of lm \(did you mean 'lm'\?\)",
         ),
-        ('{ problem = "He3/spheres" }', r"where.problem: got 'He3/spheres'.*did you mean"),
+        ("{ method = 3 }", r"where.method: got 3, wanted an `id` or a table of keys and values"),
+        ("{ method = { restarts = 2 } }", r"where.method.name: got None, wanted one of lm"),
+        (
+            '{ method = { name = "lm", restart = 2 } }',
+            r"where.method: key: got 'restart'.*did you mean 'restarts'",
+        ),
+        (
+            '{ method = { name = "lm", restarts = 3 } }',
+            r"got {name = 'lm', restarts = 3}, wanted one of {name = 'lm', restarts = 2}",
+        ),
+        ('{ method = { name = "lm", restarts = true } }', r"wanted one of {name = 'lm'"),
+        (
+            '{ problem = "He3/sphere" }',
+            r"where.problem: got 'He3/sphere', a label, which is only printed, wanted an `id`, or "
+            r"a table such as {ensemble = 'sphere'}",
+        ),
+        ('{ problem = "spheres" }', r"where.problem: got 'spheres', wanted the `id` of a table"),
+        ('{ problem = { ensembl = "sphere" } }', r"where.problem: key: .*did you mean 'ensemble'"),
+        ('{ problem = { ensemble = "hypercube" } }', r"wanted one of {ensemble = 'sphere'}"),
+        (
+            '{ problem = { activation = "He4" } }',
+            r"where.problem: got {activation = 'He4'}, wanted",
+        ),
         ("{ dim = 7 }", "where.dim: got 7, wanted one of 6"),
         ("{ rank = 6 }", "where.rank: got 6, wanted one of 3, 5, 4"),
         ("{ n = 100 }", "where.n: got 100, wanted one of None"),
@@ -237,6 +259,43 @@ def test_a_check_that_names_nothing_is_refused_when_it_is_read(where, words):
     with pytest.raises(InputError, match=words.replace("3, 5, 4", "3, 4, 5")) as caught:
         parse_spec(SPEC.replace("{ rank = 4 }", where))
     assert "\n" not in str(caught.value) and "check[6]" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        '{ method = "lm", rank = 5 }',
+        '{ method = "ours", rank = 5 }',
+        '{ method = { name = "lm", restarts = 2, width = 1 }, rank = 5 }',
+        '{ problem = "cubes", rank = 5 }',
+        '{ problem = { activation = "x**3 - 3x", noise = 0, dense = false }, rank = 5 }',
+    ],
+)
+def test_claims_select_by_id_or_by_what_a_method_and_a_problem_are(store, where):
+    text = SPEC.replace("{ rank = 4 }", where)
+    text = text.replace("[[method]]", '[[method]]\nid = "ours"\nlabel = "what I like"')
+    text = text.replace('"He3"', '"He3"\nid = "cubes"\nlabel = "lm"')
+    claim = parse_spec(text).claim
+    (interval,) = judge(claim, store)[5].intervals
+    assert "d = 6, r = 5" in interval.where
+    # A claim that is read before the labels change selects the same afterwards.
+    assert judge(claim, store)[5] == judge(parse_spec(text).claim, store)[5]
+
+
+def test_keys_of_where_are_declared_beside_each_quantity():
+    from tdlab.lab.quantities import QUANTITIES, WHERE_KEYS
+
+    for name, quantity in QUANTITIES.items():
+        assert set(quantity.keys) <= set(WHERE_KEYS)
+        for key in ("dim", "rank", "null", "x_from"):
+            extra = ", level = 0.5" if quantity.level else ""
+            check = f'[[claim.check]]\ntext = "t"\nquantity = "{name}"\nabove = 0.0\n'
+            check += f"where = {{ {key} = {'false' if key == 'null' else 3} }}\n"
+            check += extra.replace(", ", "") + "\n"
+            text = SPEC.replace("[profile.full]", check + "[profile.full]", 1)
+            if key not in quantity.keys:
+                with pytest.raises(InputError, match=rf"check\[7\].where: key: got '{key}'"):
+                    parse_spec(text)
 
 
 def test_checks_of_nulls_want_nulls_and_checks_of_a_larger_one_that():

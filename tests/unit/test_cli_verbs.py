@@ -80,7 +80,8 @@ def test_export_has_the_promised_columns_and_order(folder):
     promised = "cell problem dim rank n method index outcome reason recovered residual risk_ratio"
     columns = list(rows[0])
     assert columns[:12] == promised.split()
-    assert all(name.startswith("meta_") for name in columns[12:])
+    assert columns[12] == "null" and {row["null"] for row in rows} == {"True", "False"}
+    assert all(name.startswith("meta_") for name in columns[13:])
     keys = [(row["cell"], int(row["index"])) for row in rows]
     assert keys == sorted(keys) and len(keys) == 24
     for row in rows:

@@ -136,9 +136,10 @@ def test_curves_of_equal_labels_stay_apart(tmp_path):
     merged = merge(tmp_path / "out.db", [fill(tmp_path / "a.db"), fill(tmp_path / "b.db", slower)])
     labels = {}
     for cell in merged.counts():
-        labels.setdefault((cell.problem, cell.method), set()).add(cell.curve)
+        labels.setdefault((cell.problem, cell.null, cell.method), set()).add(cell.curve)
     assert all(len(curves) == 1 for curves in labels.values())
-    assert sum("#" in method for _, method in labels) == len(labels) / 2
+    for limit in (30, 31):
+        assert sum(f"time_limit={limit}" in method for *_, method in labels) == len(labels) / 2
 
 
 def test_a_conflict_names_the_trial_and_leaves_what_was_there(tmp_path):

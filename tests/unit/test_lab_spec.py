@@ -78,7 +78,10 @@ BAD = {
 def test_cells_are_the_product_and_null_twins():
     spec = parse_spec(GOOD)
     assert len(spec.cells) == 2 * 2 * 2 * 2
-    assert {cell.problem.label for cell in spec.cells} == {"x**3/sphere", "x**3/sphere/null"}
+    assert {(cell.problem.label, cell.problem.null) for cell in spec.cells} == {
+        ("x**3/sphere", False),
+        ("x**3/sphere", True),
+    }
     assert spec.slug == "a-scan"
 
 
@@ -111,6 +114,46 @@ def test_identity_ignores_labels_and_the_way_a_formula_is_written():
     written = parse_spec(GOOD.replace('"x**3"', '"He3"'))
     other = parse_spec(GOOD.replace('"x**3"', '"x^3 - 3x"\nlabel = "mine"'))
     assert [c.digest for c in written.cells] == [c.digest for c in other.cells]
+    named = GOOD.replace('name = "lm"', 'name = "lm"\nlabel = "ours/null"\nid = "b"').replace(
+        'ensemble = "sphere"', 'ensemble = "sphere"\nlabel = "theirs/null"\nid = "a"'
+    )
+    bare, cells = parse_spec(GOOD).cells, parse_spec(named).cells
+    assert [c.digest for c in bare] == [c.digest for c in cells]
+    assert {c.method.label for c in cells} == {"jennrich", "ours/null"}
+    assert {c.problem.label for c in cells} == {"theirs/null"}
+    assert [c.curve for c in bare] == [c.curve for c in cells]
+
+
+def test_equal_labels_of_different_things_are_told_apart_by_what_differs():
+    twice = GOOD.replace('name = "lm"\nrestarts = 2', 'name = "lm"\nrestarts = 2\nlabel = "mine"')
+    twice += '\n[[method]]\nname = "lm"\nrestarts = 3\nlabel = "mine"\n'
+    assert {cell.method.label for cell in parse_spec(twice).cells} == {
+        "jennrich", "mine(restarts=2)", "mine(restarts=3)",
+    }  # fmt: skip
+    other = twice.replace('name = "jennrich"', 'name = "jennrich"\nlabel = "mine"')
+    labels = {cell.method.label for cell in parse_spec(other).cells}
+    assert labels == {"mine(jennrich)", "mine(lm, restarts=2)", "mine(lm, restarts=3)"}
+    problem = GOOD[GOOD.index("[[problem]]") : GOOD.index("[[method]]")]
+    both = GOOD.replace(problem, problem * 2)
+    noisy = both.replace('ensemble = "sphere"', 'ensemble = "sphere"\nsigns = "random"', 1)
+    labels = {cell.problem.label for cell in parse_spec(noisy).cells}
+    assert labels == {"x**3/sphere(signs=random)", "x**3/sphere"}
+    one = both.replace('ensemble = "sphere"', 'ensemble = "sphere"\nlabel = "a"', 1)
+    with pytest.raises(InputError, match="got problem 'a' again as 'x\\*\\*3/sphere'"):
+        parse_spec(one)
+    with pytest.raises(InputError, match="label: got '', wanted non-empty text"):
+        parse_spec(GOOD.replace('name = "lm"', 'name = "lm"\nlabel = ""'))
+
+
+def test_one_method_is_one_method_under_any_label():
+    again = '\n[[method]]\nname = "lm"\nrestarts = 2\nlabel = "other"\n'
+    with pytest.raises(InputError, match="got 'lm' with the same options twice"):
+        parse_spec(GOOD + again)
+    shared = '\n[[method]]\nname = "als"\nid = "same"\n'
+    with pytest.raises(InputError, match="got id 'same' twice"):
+        parse_spec(GOOD.replace('name = "lm"', 'name = "lm"\nid = "same"') + shared)
+    with pytest.raises(InputError, match="got id 'lm', the name of a method"):
+        parse_spec(GOOD + shared.replace("same", "lm"))
 
 
 @pytest.mark.parametrize(

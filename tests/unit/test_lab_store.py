@@ -101,11 +101,13 @@ def test_an_edited_spec_keeps_cells_and_tells_old_curves_apart(filled, spec):
     counts = open_store(filled).counts()
     assert len(counts) == 2 * len(spec.cells)
     old = [cell for cell in counts if cell.target == 0]
-    assert len(old) == len(spec.cells) and all("#" in cell.method for cell in old)
+    assert len(old) == len(spec.cells)
+    assert all(cell.method.endswith("time_limit=30)") for cell in old)
+    assert not {cell.method for cell in old} & {cell.method for cell in counts if cell.target}
     with StoreWriter(filled) as writer:
         writer.begin(spec, 1)
     now = [cell for cell in open_store(filled).counts() if cell.target]
-    assert all("#" not in cell.method and cell.done == 3 for cell in now)
+    assert all(cell.method == cell.what.method_label and cell.done == 3 for cell in now)
 
 
 def test_a_second_writer_is_refused_and_the_lock_is_given_back(filled):

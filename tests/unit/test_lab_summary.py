@@ -6,13 +6,16 @@ from dataclasses import replace
 import pytest
 
 from tdlab.cli.tables import exponent_table
+from tdlab.lab.counts import CellCounts
 from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import CellCounts, open_store
+from tdlab.lab.store import open_store
 from tdlab.lab.summary import exponent_rows, threshold_rows
 from tdlab.lab.trial import OUTCOMES
 from tdlab.lab.writer import StoreWriter
+from tests.lab_tools import SMALL
 
 NONE = dict.fromkeys(OUTCOMES, 0)
+WHAT = parse_spec(SMALL).cells[0].what
 
 
 def scan(dims, threshold, trials=40, method="lm", curve="a"):
@@ -24,8 +27,8 @@ def scan(dims, threshold, trials=40, method="lm", curve="a"):
             won = round(odds * trials)
             outcomes = {**NONE, "recovered": won, "failed": trials - won}
             yield CellCounts(
-                next(number), "", curve, "p", method, "sphere", dim, round(share * centre), 3, None,
-                False, trials, outcomes, outcomes, 0.1,
+                next(number), "", curve, WHAT, "p", method, "sphere", dim, round(share * centre),
+                3, None, False, trials, outcomes, outcomes, 0.1,
             )  # fmt: skip
 
 

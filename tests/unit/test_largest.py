@@ -25,7 +25,7 @@ expectation = "1 and 0"
 [[claim.check]]
 text = "small r"
 quantity = "correlation"
-where = { ld_to = 0.2, method = "largest(degree=9)" }
+where = { ld_to = 0.2, method = { name = "largest", degree = 9 } }
 above = 0.4
 [[claim.check]]
 text = "large r"
@@ -178,7 +178,7 @@ def store(tmp_path_factory):
 
 def test_trials_score_the_larger_component(store):
     frame = store.trials()
-    null = frame["problem"].str.endswith("/null")
+    null = frame["null"]
     assert set(frame[null]["outcome"]) == {"measured"} and frame[null]["recovered"].isna().all()
     planted = frame[~null]
     won = planted["outcome"] == "recovered"
@@ -224,7 +224,6 @@ def test_identities_and_mistakes():
     assert "boost" not in plain.cells[0].identity["problem"]
     for cell in boosted_.cells:
         assert cell_from(cell.identity).digest == cell.digest
-    # With two methods of degree 9 the label that the claim names is neither of them.
     two = unclaimed.replace("degree = 3\nterms = 1", "degree = 9\nterms = 2")
     labels = {cell.method.label for cell in parse_spec(two).cells}
     assert {"largest(degree=9, terms=1)", "largest(degree=9, terms=2)"} <= labels

@@ -247,9 +247,9 @@ def test_no_true_check_of_an_experiment_fails_in_95_of_100():
         rows = scan.values[int(check.text)]
         return made(*(median_interval(list(row), level)[1:] for row in rows))
 
-    import tdlab.lab.measures as measures
+    from tdlab.lab import quantities
 
-    patched, measures.measured = measures.measured, measured
+    patched, quantities.measured = quantities.measured, measured
     try:
         for _ in range(scans):
             scan = Scan()
@@ -261,7 +261,7 @@ def test_no_true_check_of_an_experiment_fails_in_95_of_100():
                 for one in checks
             )
     finally:
-        measures.measured = patched
+        quantities.measured = patched
     assert fails <= 0.05 * scans + 3.1 * math.sqrt(0.05 * 0.95 * scans)
     assert apart > 1.5 * fails, "one check at a time would say more than it may"
 
@@ -270,19 +270,19 @@ def test_steps_leave_more_to_those_that_are_left():
     # Of three checks two are clear at any level; the third is at 1 - .05/1 and not at 1 - .05/3.
     clear = [replace(ABOVE, text=text) for text in "ab"]
     close = replace(ABOVE, text="close")
-    import tdlab.lab.measures as measures
+    from tdlab.lab import quantities
 
     def measured(check, _, level):
         if check.text == "close":
             return made((0.31 if level <= 0.951 else 0.29, 0.4))
         return made((0.35, 0.4))
 
-    patched, measures.measured = measures.measured, measured
+    patched, quantities.measured = quantities.measured, measured
     try:
         found = judge(Claim("", "", "", (*clear, close)), None)
         alone = judge(Claim("", "", "", (replace(clear[0], above=0.38), clear[1], close)), None)
     finally:
-        measures.measured = patched
+        quantities.measured = patched
     assert [one.status for one in found] == ["holds"] * 3
     assert [round(one.level, 4) for one in found] == [0.9833, 0.9833, 0.95]
     assert [one.status for one in alone] == ["undecided", "holds", "undecided"]
@@ -290,7 +290,8 @@ def test_steps_leave_more_to_those_that_are_left():
 
 def test_the_chance_that_a_true_check_holds_is_that_of_simulated_scans():
     # Two cells of 6 trials that recover with .95 each hold above one half with .54, at 95%.
-    cells = [Planned("p", "m", 5, rank, 3, None, False, False, 6) for rank in (2, 3)]
+    first = parse_spec(ABOUT.replace("stub", "lm")).cells[0]
+    cells = [Planned(first.what, 5, rank, 3, None, False, 6) for rank in (2, 3)]
     check = replace(ABOVE, quantity="recovered", above=0.5)
     assert chance(check, cells, 0.05) == pytest.approx(0.95**12, abs=1e-9)
     rng = np.random.default_rng(0)

@@ -5,10 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tdlab.lab.store import CellCounts
+from tdlab.lab.counts import CellCounts
+from tdlab.lab.spec import parse_spec
 from tdlab.lab.summary import exponents, threshold_rows
 from tdlab.lab.trial import OUTCOMES
 from tdlab.view import figures, phase, risk, scaling, style, sweep
+from tests.lab_tools import SMALL
+
+WHAT = parse_spec(SMALL).cells[0].what
 
 
 def cells(methods, dims, trials=12):
@@ -26,8 +30,8 @@ def cells(methods, dims, trials=12):
                 number = len(found)
                 found.append(
                     CellCounts(
-                        number, str(number), f"curve{method}", "cubic", f"m{method}", "sphere",
-                        dim, int(rank), 3, None, False, trials, outcomes, outcomes, 0.1,
+                        number, str(number), f"curve{method}", WHAT, "cubic", f"m{method}",
+                        "sphere", dim, int(rank), 3, None, False, trials, outcomes, outcomes, 0.1,
                     )
                 )  # fmt: skip
     return found

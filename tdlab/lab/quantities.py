@@ -1,0 +1,93 @@
+"""The quantities that checks are about: what measures each, and what it may select.
+
+``keys`` are those of its ``where``: a threshold belongs to a curve at one dimension, an exponent to
+a curve, and what is fitted to nulls is of nulls whatever is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tdlab.lab import measures
+from tdlab.lab.measures import Interval
+from tdlab.lab.selection import Point
+
+if TYPE_CHECKING:
+    from tdlab.lab.claims import Check
+    from tdlab.lab.store import Store
+
+WHERE_KEYS = (
+    "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
+    "dim_from", "dim_to",
+)  # fmt: skip
+_OF_NULLS = tuple(key for key in WHERE_KEYS if key != "null")
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a check may be about.
+
+    Attributes
+    ----------
+    measure : function of (check, store, level)
+        Yields the interval of each cell, curve or fit that the check selects, or why there is none.
+    keys : tuple of str
+        That its ``where`` may have.
+    nulls : bool
+        Whether it is of nulls, whatever is asked.
+    has : function of a cell
+        Whether a cell has it at all.
+    lack : str
+        Why no cell has it, where none does.
+    unit, level : bool
+        Whether a check of it has a ``unit``, or needs a ``level``.
+    truth : str
+        What the truth of a check may be, for the chance that it holds: "share" (from 0 to 1),
+        "rank", or "" where that chance is not computed.
+    """
+
+    measure: Callable[[Check, Store, float], Iterator[Interval]]
+    keys: tuple[str, ...] = WHERE_KEYS
+    nulls: bool = False
+    has: Callable[[Point], bool] = lambda cell: True
+    lack: str = ""
+    unit: bool = False
+    level: bool = False
+    truth: str = ""
+
+
+def _larger(cell: Point) -> bool:
+    return bool(cell.what.problem.get("boost"))
+
+
+def _cubic(cell: Point) -> bool:
+    return cell.order == 3
+
+
+QUANTITIES: dict[str, Quantity] = {
+    "risk": Quantity(measures.measure_risk, truth="share"),
+    "gain": Quantity(measures.measure_gain, truth="share"),
+    "recovered": Quantity(measures.measure_recovered, truth="share"),
+    "correlation": Quantity(
+        measures.measure_correlation, has=_larger, lack="no problem has a boost", truth="share"
+    ),
+    "threshold": Quantity(
+        measures.measure_threshold, keys=("problem", "method", "dim", "n"), unit=True, truth="rank"
+    ),
+    "exponent": Quantity(measures.measure_exponent, keys=("problem", "method", "n")),
+    "null-law": Quantity(measures.measure_null_law, keys=_OF_NULLS, nulls=True),
+    "trivial-dim": Quantity(
+        measures.measure_trivial_dim, keys=_OF_NULLS, nulls=True, has=_cubic, level=True
+    ),
+}
+
+
+def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interval]:
+    """The interval of each cell, curve or fit that a check selects, or why there is none.
+
+    Left out are cells without a trial, and those whose quantity does not exist: recovery of a
+    learner that has no weights.
+    """
+    return QUANTITIES[check.quantity].measure(check, store, level)
