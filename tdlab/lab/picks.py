@@ -18,8 +18,10 @@ from tdlab.lab.curves import method_facts
 if TYPE_CHECKING:
     from tdlab.lab.cells import MethodChoice, Problem
 
-# What of a problem's identity is not there at its default.
-_DEFAULTS: dict[str, Any] = {"dense": False, "noise": 0.0, "signs": "positive", "boost": 0.0}
+# What is not in a problem's identity where it is at its default.
+_DEFAULTS: dict[str, Any] = {
+    "kind": "two-layer", "dense": False, "noise": 0.0, "signs": "positive", "boost": 0.0,
+}  # fmt: skip
 _UNWRITTEN = ("null", "version", "learner")
 
 
@@ -53,14 +55,19 @@ def _equal(one: Any, other: Any) -> bool:
 
 def facts_of_method(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What a pick may say of a method: its name, its options, width and terms."""
-    found = {key: value for key, value in method_facts(identity).items() if key not in _UNWRITTEN}
-    return {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
+    facts = method_facts(identity)
+    return _tuples({key: value for key, value in facts.items() if key not in _UNWRITTEN})
+
+
+def _tuples(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Lists, as JSON and TOML have them, as tuples."""
+    return {key: tuple(v) if isinstance(v, list) else v for key, v in facts.items()}
 
 
 def facts_of_problem(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What a pick may say of a problem, defaults included."""
     found = {key: value for key, value in identity.items() if key not in _UNWRITTEN}
-    return {**_DEFAULTS, **found, "activation": tuple(identity["activation"])}
+    return {**_DEFAULTS, **_tuples(found)}
 
 
 def pick_method(what: str, value: Any, methods: Sequence[MethodChoice]) -> Pick:
@@ -120,7 +127,7 @@ def _pick(
             k for _, _, f in known if f.get("name") == value.get("name") for k in f
         )
         check_choice(f"{what}: key", each, list(have))
-    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in wanted.items()}
+    plain = _tuples(wanted)
     text = "{" + ", ".join(f"{k} = {v!r}" for k, v in value.items()) + "}"
     pick = Pick(text, tuple(plain.items()))
     if not any(pick.meets(each) for _, _, each in known):

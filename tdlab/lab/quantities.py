@@ -59,7 +59,7 @@ class Quantity:
 
 
 def _larger(cell: Point) -> bool:
-    return bool(cell.what.problem.get("boost"))
+    return cell.what.problem.get("kind") == "boosted"
 
 
 def _cubic(cell: Point) -> bool:
@@ -71,7 +71,7 @@ QUANTITIES: dict[str, Quantity] = {
     "gain": Quantity(measures.measure_gain, truth="share"),
     "recovered": Quantity(measures.measure_recovered, truth="share"),
     "correlation": Quantity(
-        measures.measure_correlation, has=_larger, lack="no problem has a boost", truth="share"
+        measures.measure_correlation, has=_larger, lack="no problem is boosted", truth="share"
     ),
     "threshold": Quantity(
         measures.measure_threshold, keys=("problem", "method", "dim", "n"), unit=True, truth="rank"
