@@ -18,6 +18,7 @@ from tdlab.algorithms._damped import ended
 from tdlab.algorithms._even import LARGEST_FLATTENING, packed_size, spectrum
 from tdlab.algorithms.base import Budget
 from tdlab.tensors import SymmetricTensor
+from tdlab.tensors.base import ARRAY_BYTES
 
 # Squared relative residuals: from the first on the loss is too close to its rounding error for a
 # gain ratio and steps are taken as they come; at the second it is rounding error.
@@ -136,10 +137,13 @@ def coefficient_signs(tensor: SymmetricTensor, rank: int) -> np.ndarray:
     """Signs (rank,) of the coefficients at even orders; ones at odd orders, where w absorbs them.
 
     For independent powers w_i^{(x)m} the signature of the flattening counts them (Sylvester); with
-    more terms than that the extra ones are shared out in proportion.
+    more terms than that the extra ones are shared out in proportion. Ones too where the flattening
+    is too large.
     """
     signs = np.ones(rank)
-    if tensor.order % 2 == 0 and packed_size(tensor.dim, tensor.order) <= LARGEST_FLATTENING:
+    readable = tensor.entries_at_hand or tensor.array_bytes <= ARRAY_BYTES
+    small = packed_size(tensor.dim, tensor.order) <= LARGEST_FLATTENING
+    if tensor.order % 2 == 0 and small and readable:
         values = spectrum(tensor, rank).values
         signs[: round(rank * float(np.mean(values < 0.0)))] = -1.0
     return signs

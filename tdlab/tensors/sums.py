@@ -41,7 +41,7 @@ class SumTensor(SymmetricTensor):
     Examples
     --------
     >>> import numpy as np, tdlab
-    >>> net = tdlab.sample_network(4, 3, "He3", rng=0)
+    >>> net = tdlab.sample_network(4, 5, "He3", rng=0)
     >>> T = tdlab.HermiteMomentTensor(*net.sample(400, rng=1), max_bytes=0)
     >>> rest = T - net.hermite_tensor(3)
     >>> rest
