@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tdlab.errors import InputError, check_choice, check_integer, check_real
 from tdlab.lab.axes import MAX_RANK, samples_at
+from tdlab.lab.cells import Cell
 from tdlab.problems import Problem
 from tdlab.stats.adaptive import Rule
 from tdlab.stats.starts import candidates
@@ -22,6 +25,26 @@ _MAX_BATCH = 10**4
 # Beyond r_id other weights fit as well; methods that know more than the tensor may go further.
 _MULTIPLE = 2.0
 _LEAST_TOP = 8
+
+
+@dataclass(frozen=True)
+class Target:
+    """A threshold to be located.
+
+    Attributes
+    ----------
+    cell : Cell
+        One of its cells: the others differ in their rank.
+    ranks : tuple of int
+        Those that may be run, ascending.
+    """
+
+    cell: Cell
+    ranks: tuple[int, ...]
+
+    def at(self, rank: int) -> Cell:
+        """The cell of a rank."""
+        return dataclasses.replace(self.cell, rank=rank)
 
 
 def adaptive_rule(file: str, table: Mapping[str, Any]) -> Rule:

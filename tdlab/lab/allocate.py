@@ -9,10 +9,9 @@ not on the number of workers nor on the order in which trials end.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from tdlab.lab.adaptive import Target
 from tdlab.lab.cells import Cell
 from tdlab.stats.adaptive import Rule, Search
 from tdlab.stats.starts import Anchor, extrapolate
@@ -26,26 +25,6 @@ _SUCCESS = {
     "memory": False,
     "crashed": False,
 }
-
-
-@dataclass(frozen=True)
-class Target:
-    """A threshold to be located.
-
-    Attributes
-    ----------
-    cell : Cell
-        One of its cells: the others differ in their rank.
-    ranks : tuple of int
-        Those that may be run, ascending.
-    """
-
-    cell: Cell
-    ranks: tuple[int, ...]
-
-    def at(self, rank: int) -> Cell:
-        """The cell of a rank."""
-        return dataclasses.replace(self.cell, rank=rank)
 
 
 class _Curve:

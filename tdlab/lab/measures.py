@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from tdlab.lab.counts import CellCounts, Twins
+from tdlab.lab.quantities import QUANTITIES
 from tdlab.lab.selection import selected
 from tdlab.theory import r_id
 
@@ -36,6 +37,15 @@ class Interval(NamedTuple):
     low: float
     high: float
     lack: str = ""
+
+
+def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interval]:
+    """The interval of each cell, curve or fit that a check selects, or why there is none.
+
+    Left out are cells without a trial, and those whose quantity does not exist: recovery of a
+    learner that has no weights.
+    """
+    return globals()[QUANTITIES[check.quantity].measure](check, store, level)
 
 
 def _lacking(where: str, lack: str) -> Interval:

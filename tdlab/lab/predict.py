@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdlab.lab.allocate import Target
+from tdlab.lab.adaptive import Target
 from tdlab.lab.cells import Cell
 from tdlab.lab.machine import worker_memory
 from tdlab.lab.pool import Pool

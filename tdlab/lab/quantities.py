@@ -6,17 +6,10 @@ a curve, and what is fitted to nulls is of nulls whatever is asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from tdlab.lab import measures
-from tdlab.lab.measures import Interval
 from tdlab.lab.selection import Point
-
-if TYPE_CHECKING:
-    from tdlab.lab.claims import Check
-    from tdlab.lab.store import Store
 
 WHERE_KEYS = (
     "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
@@ -31,8 +24,9 @@ class Quantity:
 
     Attributes
     ----------
-    measure : function of (check, store, level)
-        Yields the interval of each cell, curve or fit that the check selects, or why there is none.
+    measure : str
+        Name in `tdlab.lab.measures` of a function of (check, store, level) that yields the
+        interval of each cell, curve or fit that the check selects, or why there is none.
     keys : tuple of str
         That its ``where`` may have.
     nulls : bool
@@ -48,7 +42,7 @@ class Quantity:
         "rank", or "" where that chance is not computed.
     """
 
-    measure: Callable[[Check, Store, float], Iterator[Interval]]
+    measure: str
     keys: tuple[str, ...] = WHERE_KEYS
     nulls: bool = False
     has: Callable[[Point], bool] = lambda cell: True
@@ -67,27 +61,18 @@ def _cubic(cell: Point) -> bool:
 
 
 QUANTITIES: dict[str, Quantity] = {
-    "risk": Quantity(measures.measure_risk, truth="share"),
-    "gain": Quantity(measures.measure_gain, truth="share"),
-    "recovered": Quantity(measures.measure_recovered, truth="share"),
+    "risk": Quantity("measure_risk", truth="share"),
+    "gain": Quantity("measure_gain", truth="share"),
+    "recovered": Quantity("measure_recovered", truth="share"),
     "correlation": Quantity(
-        measures.measure_correlation, has=_larger, lack="no problem is boosted", truth="share"
+        "measure_correlation", has=_larger, lack="no problem is boosted", truth="share"
     ),
     "threshold": Quantity(
-        measures.measure_threshold, keys=("problem", "method", "dim", "n"), unit=True, truth="rank"
+        "measure_threshold", keys=("problem", "method", "dim", "n"), unit=True, truth="rank"
     ),
-    "exponent": Quantity(measures.measure_exponent, keys=("problem", "method", "n")),
-    "null-law": Quantity(measures.measure_null_law, keys=_OF_NULLS, nulls=True),
+    "exponent": Quantity("measure_exponent", keys=("problem", "method", "n")),
+    "null-law": Quantity("measure_null_law", keys=_OF_NULLS, nulls=True),
     "trivial-dim": Quantity(
-        measures.measure_trivial_dim, keys=_OF_NULLS, nulls=True, has=_cubic, level=True
+        "measure_trivial_dim", keys=_OF_NULLS, nulls=True, has=_cubic, level=True
     ),
 }
-
-
-def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interval]:
-    """The interval of each cell, curve or fit that a check selects, or why there is none.
-
-    Left out are cells without a trial, and those whose quantity does not exist: recovery of a
-    learner that has no weights.
-    """
-    return QUANTITIES[check.quantity].measure(check, store, level)

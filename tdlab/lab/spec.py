@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tdlab.errors import InputError, check_choice, check_integer, check_real
-from tdlab.lab.adaptive import adaptive_rule
-from tdlab.lab.allocate import Target
+from tdlab.lab.adaptive import Target, adaptive_rule
 from tdlab.lab.cells import Cell, MethodChoice, Problem
 from tdlab.lab.choosing import check_where, choose
 from tdlab.lab.claims import Claim, parse_claim, picked

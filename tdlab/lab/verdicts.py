@@ -132,7 +132,7 @@ def judge(claim: Claim, store: Store) -> list[Verdict]:
 
 def _at(check: Check, store: Store, error: float) -> Verdict:
     """One check at an error of its own."""
-    from tdlab.lab.quantities import measured
+    from tdlab.lab.measures import measured
 
     found = list(measured(check, store, 1.0 - error))
     count = _judged(found)
