@@ -12,7 +12,7 @@ import numpy as np
 
 import tdlab
 from tdlab.algorithms.base import Budget
-from tdlab.algorithms.hsss import HSSS
+from tdlab.algorithms.methods.hsss import HSSS
 from tdlab.stats import interval
 
 

@@ -29,9 +29,9 @@ from pathlib import Path
 import numpy as np
 
 import tdlab
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.trial import TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import TrialResult
 
 # Outside the range of its method a trial is an instance and an answer; one cell must be inside.
 QUICK = """

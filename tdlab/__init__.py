@@ -25,12 +25,13 @@ _HOMES = {
     "Decomposition": "tdlab.algorithms",
     "Status": "tdlab.algorithms",
     "decompose": "tdlab.algorithms",
-    "methods": "tdlab.algorithms",
+    "methods": "tdlab.algorithms.registry",
     "uniqueness": "tdlab.algorithms.uniqueness",
     "RankEstimate": "tdlab.algorithms.rank",
     "estimate_rank": "tdlab.algorithms.rank",
-    "learner": "tdlab.learners",
-    "least_squares_tensor": "tdlab.learners.polynomial_regression",
+    "learner": "tdlab.learning",
+    "learners": "tdlab.learning",
+    "least_squares_tensor": "tdlab.learning.polynomial_regression",
     "match": "tdlab.metrics",
     "InputError": "tdlab.errors",
     "InputWarning": "tdlab.errors",
@@ -42,9 +43,10 @@ _MODULES = (
     "algorithms",
     "dictionary",
     "lab",
-    "learners",
+    "learning",
     "metrics",
     "networks",
+    "problems",
     "sos",
     "stats",
     "tensors",
@@ -76,6 +78,7 @@ __all__ = [
     "lab",
     "learner",
     "learners",
+    "learning",
     "least_squares_tensor",
     "match",
     "merge",
@@ -83,6 +86,7 @@ __all__ = [
     "metrics",
     "networks",
     "open_store",
+    "problems",
     "run",
     "sample_network",
     "sos",
@@ -99,21 +103,24 @@ if TYPE_CHECKING:
         algorithms,
         dictionary,
         lab,
+        learning,
         metrics,
         networks,
+        problems,
         sos,
         stats,
         tensors,
         theory,
         view,
     )
-    from tdlab.algorithms import Decomposition, Status, decompose, methods
+    from tdlab.algorithms import Decomposition, Status, decompose
     from tdlab.algorithms.rank import RankEstimate, estimate_rank
+    from tdlab.algorithms.registry import methods
     from tdlab.algorithms.uniqueness import uniqueness
     from tdlab.errors import InputError, InputWarning
     from tdlab.lab import merge, open_store, run
-    from tdlab.learners import learner, learners
-    from tdlab.learners.polynomial_regression import least_squares_tensor
+    from tdlab.learning import learner, learners
+    from tdlab.learning.polynomial_regression import least_squares_tensor
     from tdlab.metrics import match
     from tdlab.networks import (
         Activation,

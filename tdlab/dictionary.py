@@ -25,9 +25,9 @@ import numpy as np
 from scipy.special import betaincinv
 from scipy.stats import chi2
 
-from tdlab.algorithms._joint import joint_diagonaliser
 from tdlab.algorithms.base import Budget, Status
-from tdlab.algorithms.schramm_steurer import SchrammSteurer
+from tdlab.algorithms.descent.joint import joint_diagonaliser
+from tdlab.algorithms.methods.schramm_steurer import SchrammSteurer
 from tdlab.errors import InputError, check_array, check_choice, check_integer, check_real
 from tdlab.metrics import match
 from tdlab.streams import Part, own_stream

@@ -240,7 +240,7 @@ def score(
     ----------
     target : TwoLayerNetwork or HermitePolynomial
     predictor : TwoLayerNetwork, HermitePolynomial, RadialPolynomial, or any with ``predict``
-        A `tdlab.learners.Fit` stands for its predictor.
+        A `tdlab.learning.Fit` stands for its predictor.
     n : int
         Test inputs, where the risk is not exact.
     rng : Generator, int or None
@@ -254,7 +254,7 @@ def score(
     >>> tdlab.metrics.score(net, tdlab.learner("trivial").fit(X, y)).ratio < 1.2
     True
     """
-    from tdlab.learners.base import Fit
+    from tdlab.learning.base import Fit
 
     if isinstance(predictor, Fit):
         predictor = predictor.predictor

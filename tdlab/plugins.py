@@ -57,7 +57,7 @@ class Registry:
 
     Examples
     --------
-    >>> place = {"jennrich": "tdlab.algorithms.jennrich:Jennrich"}
+    >>> place = {"jennrich": "tdlab.algorithms.methods.jennrich:Jennrich"}
     >>> registry = Registry("method", place, lambda cls: "")
     >>> registry.load("jennrich").name
     'jennrich'

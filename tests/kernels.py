@@ -19,7 +19,7 @@ CANDIDATES = ("Nehalem", "Haswell", "Sandybridge", "SkylakeX", "Prescott")
 _TRIED = """
 import numpy as np
 from scipy.linalg import eigh
-from tdlab.lab.processor import blas
+from tdlab.lab.workers.processor import blas
 a = np.random.default_rng(0).standard_normal((64, 64))
 eigh(a @ a.T), np.linalg.svd(a), np.linalg.solve(a, a)
 print(blas())

@@ -38,7 +38,7 @@ import ctypes, os, stat, sys, time
 from dataclasses import dataclass
 import numpy as np
 from tdlab.algorithms.base import Status, finish
-from tdlab.algorithms.jennrich import Jennrich
+from tdlab.algorithms.methods.jennrich import Jennrich
 
 class Base:
     orders = (3,)
@@ -186,7 +186,7 @@ def tdlab(*arguments, cwd=None, env=None, timeout=120, memory=None):
 
 def table(store):
     """The trials of a store without what a run adds, as a list of tuples."""
-    from tdlab.lab.store import COLUMNS, open_store
+    from tdlab.lab.store.reader import COLUMNS, open_store
 
     kept = sum(not name.startswith("meta_") for name in COLUMNS)
     with open_store(store) as reader:

@@ -2,6 +2,6 @@
 
 from tdlab.algorithms.base import Budget, Decomposition, Status, finish
 from tdlab.algorithms.front import decompose
-from tdlab.algorithms.registry import get_method, methods
+from tdlab.algorithms.registry import get_method
 
-__all__ = ["Budget", "Decomposition", "Status", "decompose", "finish", "get_method", "methods"]
+__all__ = ["Budget", "Decomposition", "Status", "decompose", "finish", "get_method"]

@@ -22,21 +22,21 @@ from typing import ClassVar
 
 import numpy as np
 
-from tdlab.algorithms._complex import complex_terms
-from tdlab.algorithms._descents import search
-from tdlab.algorithms._noise import refit
-from tdlab.algorithms._rank_bounds import span
-from tdlab.algorithms._refusal import needed_bytes, refusal
-from tdlab.algorithms._small import fits_in
-from tdlab.algorithms._threads import LARGEST_ENTRIES
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, finish
-from tdlab.algorithms.eigen import Eigen
-from tdlab.algorithms.hankel import Hankel
-from tdlab.algorithms.homotopy import Homotopy
-from tdlab.algorithms.jennrich import Jennrich
-from tdlab.algorithms.koszul_young import KoszulYoung
+from tdlab.algorithms.descent.small import fits_in
+from tdlab.algorithms.methods.eigen import Eigen
+from tdlab.algorithms.methods.hankel import Hankel
+from tdlab.algorithms.methods.homotopy import Homotopy
+from tdlab.algorithms.methods.jennrich import Jennrich
+from tdlab.algorithms.methods.koszul_young import KoszulYoung
+from tdlab.algorithms.methods.spm import SPM
+from tdlab.algorithms.noise import refit
+from tdlab.algorithms.ranks.bounds import span
+from tdlab.algorithms.refusals import needed_bytes, refusal
 from tdlab.algorithms.settle import settle
-from tdlab.algorithms.spm import SPM
+from tdlab.algorithms.settling.complex import complex_terms
+from tdlab.algorithms.settling.descents import search
+from tdlab.algorithms.threads import LARGEST_ENTRIES
 from tdlab.errors import check_integer
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from tdlab.algorithms._jacobian import undetermined
-from tdlab.algorithms._noise import noise_gain, null_bar
-from tdlab.algorithms._unique import uniqueness_of
-from tdlab.algorithms._words import n_terms
+from tdlab.algorithms.jacobian import undetermined
+from tdlab.algorithms.moves import uniqueness_of
+from tdlab.algorithms.noise import noise_gain, null_bar
+from tdlab.algorithms.words import n_terms
 from tdlab.tensors import FactoredTensor, SymmetricTensor, Tensor
 
 if TYPE_CHECKING:

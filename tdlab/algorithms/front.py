@@ -11,12 +11,12 @@ import numpy as np
 from scipy.sparse.linalg import ArpackError
 
 from tdlab import _kernels
-from tdlab.algorithms._noise import residual_under
-from tdlab.algorithms._refusal import refusal
-from tdlab.algorithms._threads import threads_for
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status, exact_fit, finish
+from tdlab.algorithms.noise import residual_under
+from tdlab.algorithms.refusals import refusal
 from tdlab.algorithms.registry import get_method
 from tdlab.algorithms.settle import settle
+from tdlab.algorithms.threads import threads_for
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import Flattening4, SymmetricTensor, Tensor, as_tensor

@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tdlab.algorithms._noise import null_bar
-from tdlab.algorithms._rank_bounds import span
-from tdlab.algorithms._rank_exact import Told, tell_exact, telling
-from tdlab.algorithms._rank_matrix import drop_sentence, tell_matrix
-from tdlab.algorithms._rank_noise import tell_noisy, within
-from tdlab.algorithms._rank_table import RankRow, Table, ranks_to_show, standing_out
-from tdlab.algorithms._threads import threads_for
-from tdlab.algorithms._words import n_terms
 from tdlab.algorithms.base import Budget, Decomposition
+from tdlab.algorithms.noise import null_bar
+from tdlab.algorithms.ranks.bounds import span
+from tdlab.algorithms.ranks.exact import Told, tell_exact, telling
+from tdlab.algorithms.ranks.matrix import drop_sentence, tell_matrix
+from tdlab.algorithms.ranks.noise import tell_noisy, within
+from tdlab.algorithms.ranks.table import RankRow, Table, ranks_to_show, standing_out
+from tdlab.algorithms.threads import threads_for
+from tdlab.algorithms.words import n_terms
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.streams import Part, own_stream
 from tdlab.tensors import SymmetricTensor, as_symmetric

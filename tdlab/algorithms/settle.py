@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tdlab.algorithms._noise import refit
-from tdlab.algorithms._optima import Optima
-from tdlab.algorithms._verdict import THREE, TWO, known_rank, noise_like, stands, verdict
 from tdlab.algorithms.base import Budget, Decomposition, Method, Status
+from tdlab.algorithms.noise import refit
+from tdlab.algorithms.settling.optima import Optima
+from tdlab.algorithms.settling.verdict import THREE, TWO, known_rank, noise_like, stands, verdict
 from tdlab.tensors import SymmetricTensor
 
 # Further runs of a method.

@@ -27,8 +27,8 @@ def command(
     that is as precise (ranks from r*/2 to 2 r*), and how often intervals of exponents hold.
     """
     from tdlab.cli.tables import text_table
-    from tdlab.stats.adaptive import Rule
     from tdlab.stats.calibrate import calibrate
+    from tdlab.stats.search.rule import Rule
 
     rule = Rule(half_width=half_width, budget_trials=budget)
     found = calibrate(scans, truths or None, rule, seed, workers)

@@ -33,11 +33,11 @@ def command(
     from tdlab.cli.progress import make_progress
     from tdlab.cli.tables import slim_table
     from tdlab.errors import InputError, check_choice
-    from tdlab.lab.bundled import find_spec
-    from tdlab.lab.compare import compare
-    from tdlab.lab.shard import refuse_lone_shard
-    from tdlab.lab.spec import read_spec
-    from tdlab.lab.store import open_store
+    from tdlab.lab.results.compare import compare
+    from tdlab.lab.spec.bundled import find_spec
+    from tdlab.lab.spec.file import read_spec
+    from tdlab.lab.spec.shard import refuse_lone_shard
+    from tdlab.lab.store.reader import open_store
     from tdlab.lab.sweep import run
 
     scan = read_spec(find_spec(spec))

@@ -54,8 +54,8 @@ def command(
     better than that has found nothing. The exit status is 2 where no method takes the tensor.
     """
     from tdlab import estimate_rank
-    from tdlab.algorithms import Status, decompose, methods
-    from tdlab.algorithms.registry import get_method
+    from tdlab.algorithms import Status, decompose
+    from tdlab.algorithms.registry import get_method, methods
     from tdlab.cli.tables import text_table
     from tdlab.errors import InputError
     from tdlab.metrics import match

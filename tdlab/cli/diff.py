@@ -10,7 +10,7 @@ import click
 from tdlab.cli.versions import all_versions_option, say_hidden
 
 if TYPE_CHECKING:
-    from tdlab.lab.diff import Comparison, Difference, Reach
+    from tdlab.lab.results.diff import Comparison, Difference, Reach
 
 _NAMED = 5
 
@@ -27,8 +27,8 @@ def command(a: Path, b: Path, versions: str) -> None:
     A's time over B's. The same store twice: its cells of earlier versions against the present.
     """
     from tdlab.cli.tables import slim_table
-    from tdlab.lab.diff import diff
-    from tdlab.lab.store import open_store
+    from tdlab.lab.results.diff import diff
+    from tdlab.lab.store.reader import open_store
 
     found = diff(a, b, versions)
     for side, path in (("A", a), ("B", b)):
@@ -76,7 +76,7 @@ def _some(names: tuple[str, ...]) -> str:
 
 
 def _say_rest(found: Comparison) -> None:
-    from tdlab.lab.processor import TOLERANCE
+    from tdlab.lab.workers.processor import TOLERANCE
 
     click.echo()
     if found.same_trials:

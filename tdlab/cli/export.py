@@ -31,8 +31,8 @@ def command(store: Path, kind: str, table: str, output: Path | None, versions: s
 
     from tdlab.cli.signals import tidily
     from tdlab.errors import InputError
-    from tdlab.lab.export import write_csv, write_file
-    from tdlab.lab.store import open_store
+    from tdlab.lab.store.export import write_csv, write_file
+    from tdlab.lab.store.reader import open_store
 
     if kind == "parquet" and output is None:
         raise InputError("--output: got nothing, wanted a file for the format parquet")

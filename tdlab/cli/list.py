@@ -8,7 +8,7 @@ import click
 
 
 def _methods() -> str:
-    from tdlab.algorithms import methods
+    from tdlab.algorithms.registry import methods
 
     blocks = []
     for record in methods():
@@ -25,7 +25,7 @@ def _methods() -> str:
 
 
 def _learners() -> str:
-    from tdlab.learners import learners
+    from tdlab.learning import learners
 
     blocks = []
     for record in learners():
@@ -69,8 +69,8 @@ def _problems() -> str:
 
 def _experiments() -> str:
     from tdlab.cli.tables import text_table
-    from tdlab.lab.bundled import experiments
-    from tdlab.lab.spec import read_spec
+    from tdlab.lab.spec.bundled import experiments
+    from tdlab.lab.spec.file import read_spec
 
     specs = {name: read_spec(path) for name, path in experiments().items()}
     rows = [

@@ -18,7 +18,7 @@ def command(out: Path, stores: tuple[Path, ...]) -> None:
     counted, and the first store's stay. OUT is replaced when the union is whole.
     """
     from tdlab.cli.signals import tidily
-    from tdlab.lab.merge import Elsewhere, merge
+    from tdlab.lab.store.merge import Elsewhere, merge
 
     with tidily():
         result = merge(out, stores)

@@ -10,7 +10,7 @@ import click
 from tdlab.cli.versions import all_versions_option, say_hidden
 
 if TYPE_CHECKING:
-    from tdlab.lab.store import Store
+    from tdlab.lab.store.reader import Store
 
 
 @click.command("plot", short_help="Draw the figures of a store.")
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @all_versions_option
 def command(store: Path, output: Path | None, versions: str) -> None:
     """Draw the figures of STORE as PNG, SVG and PDF, each with its data as CSV."""
-    from tdlab.lab.store import open_store
+    from tdlab.lab.store.reader import open_store
 
     folder = output if output is not None else Path(f"{store.stem}-figures")
     with open_store(store, versions) as reader:
@@ -34,7 +34,7 @@ def command(store: Path, output: Path | None, versions: str) -> None:
 def draw(reader: Store, folder: Path) -> list[Path]:
     """The figures of a store in a folder, which is made where it is missing."""
     from tdlab.errors import InputError
-    from tdlab.view.figures import plot_store
+    from tdlab.view.figures.every import plot_store
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

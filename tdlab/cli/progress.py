@@ -13,12 +13,12 @@ import click
 
 from tdlab.cli.tables import duration
 from tdlab.errors import InputError
-from tdlab.lab.counts import titled
+from tdlab.lab.store.counts import titled
 
 if TYPE_CHECKING:
-    from tdlab.lab.cells import Cell
-    from tdlab.lab.spec import ScanSpec
-    from tdlab.lab.trial import TrialResult
+    from tdlab.lab.spec.cells import Cell
+    from tdlab.lab.spec.file import ScanSpec
+    from tdlab.lab.trial.run import TrialResult
 
 _LINE_SECONDS = 5.0
 _LOG_SECONDS = 60.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tdlab.lab.trial import TrialResult
+    from tdlab.lab.trial.run import TrialResult
 
 _SHOWN = 12
 
@@ -26,9 +26,9 @@ def command(store: Path, trial: str) -> None:
     """
     import faulthandler
 
-    from tdlab.lab.counts import titled
-    from tdlab.lab.processor import TOLERANCE
     from tdlab.lab.replay import find_trial, replay
+    from tdlab.lab.store.counts import titled
+    from tdlab.lab.workers.processor import TOLERANCE
 
     found = find_trial(store, trial)
     cell = found.cell

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tdlab.lab.claims import Claim
-    from tdlab.lab.selection import Planned
-    from tdlab.lab.verdicts import Verdict
+    from tdlab.lab.results.verdicts import Verdict
+    from tdlab.lab.spec.claims import Claim
+    from tdlab.lab.spec.selection import Planned
 
 # More intervals than this are counted, and the deciding one shown.
 _SHOWN = 8
@@ -55,11 +55,11 @@ def command(
     from tdlab.cli.plot import draw
     from tdlab.cli.progress import make_progress
     from tdlab.errors import InputError
-    from tdlab.lab.bundled import find_spec
-    from tdlab.lab.selection import planned
-    from tdlab.lab.spec import read_spec
+    from tdlab.lab.results.verdicts import conclude, judge, visible, windows
+    from tdlab.lab.spec.bundled import find_spec
+    from tdlab.lab.spec.file import read_spec
+    from tdlab.lab.spec.selection import planned
     from tdlab.lab.sweep import Interrupted, run
-    from tdlab.lab.verdicts import conclude, judge, visible, windows
 
     scan = read_spec(find_spec(name), profile, seed)
     if scan.claim is None:
@@ -104,9 +104,9 @@ def command(
 
 def _chances(claim: Claim, points: list[Planned]) -> Iterator[str]:
     """What a true check holds with at these trials, before they are run."""
-    from tdlab.lab.chances import chance, truth_of
-    from tdlab.lab.choosing import choose
-    from tdlab.lab.verdicts import ERROR
+    from tdlab.lab.results.chances import chance, truth_of
+    from tdlab.lab.results.verdicts import ERROR
+    from tdlab.lab.spec.choosing import choose
 
     here = [check for check in claim.checks if choose(check, points)]
     for check in here:

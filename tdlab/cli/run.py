@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tdlab.lab.shard import Shard
-    from tdlab.lab.spec import ScanSpec
+    from tdlab.lab.spec.file import ScanSpec
+    from tdlab.lab.spec.shard import Shard
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -75,12 +75,12 @@ def command(
     from tdlab.cli.progress import make_progress
     from tdlab.cli.tables import threshold_table
     from tdlab.errors import InputError
-    from tdlab.lab.bundled import find_spec
-    from tdlab.lab.cluster import connected, slots
-    from tdlab.lab.machine import cpu_count
-    from tdlab.lab.shard import Shard, lone_shard
-    from tdlab.lab.spec import read_spec
+    from tdlab.lab.spec.bundled import find_spec
+    from tdlab.lab.spec.file import read_spec
+    from tdlab.lab.spec.shard import Shard, lone_shard
     from tdlab.lab.sweep import Interrupted, default_store, run
+    from tdlab.lab.workers.cluster import connected, slots
+    from tdlab.lab.workers.machine import cpu_count
 
     scan = read_spec(find_spec(spec))
     if (executor == "dask") != (scheduler is not None):

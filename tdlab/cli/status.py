@@ -11,7 +11,7 @@ import click
 from tdlab.cli.versions import all_versions_option
 
 if TYPE_CHECKING:
-    from tdlab.lab.curves import Curve
+    from tdlab.lab.spec.curves import Curve
 
 
 @click.command("status", short_help="Show how far a scan is.")
@@ -29,9 +29,9 @@ def command(store: Path, versions: str) -> None:
         text_table,
         threshold_table,
     )
-    from tdlab.lab.shard import lone_shard
-    from tdlab.lab.store import open_store
-    from tdlab.lab.trial import OUTCOMES
+    from tdlab.lab.spec.shard import lone_shard
+    from tdlab.lab.store.reader import open_store
+    from tdlab.lab.trial.run import OUTCOMES
 
     with open_store(store, versions) as reader:
         counts, runs, kernels = reader.counts(), reader.runs(), reader.kernels()
@@ -99,7 +99,7 @@ def command(store: Path, versions: str) -> None:
 
 def _plugins(runs: list[dict[str, Any]], curves: Mapping[str, Curve]) -> Iterator[str]:
     """Which packages, in which versions, supplied methods and learners of the store."""
-    from tdlab.lab.machine import supplier
+    from tdlab.lab.workers.machine import supplier
 
     methods = [curve.method for curve in curves.values()]
     used = {(method["name"], method.get("learner", False)) for method in methods}

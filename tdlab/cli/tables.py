@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tdlab.lab.store import CellCounts
+    from tdlab.lab.store.reader import CellCounts
 
 
 def duration(seconds: float) -> str:
@@ -71,7 +71,7 @@ def slim_table(header: Sequence[str], rows: Sequence[Sequence[Any]], maybe: Sequ
 
 def exponent_table(counts: Sequence[CellCounts]) -> str:
     """Exponents and local slopes by problem and method; empty where no curve has two dims."""
-    from tdlab.lab.summary import exponent_rows
+    from tdlab.lab.results.summary import exponent_rows
 
     rows: list[list[Any]] = []
     notes: list[str] = []
@@ -94,7 +94,7 @@ def exponent_table(counts: Sequence[CellCounts]) -> str:
 
 def threshold_table(counts: Sequence[CellCounts]) -> str:
     """Thresholds by problem, method and dimension, and what went wrong."""
-    from tdlab.lab.summary import threshold_rows
+    from tdlab.lab.results.summary import threshold_rows
 
     def number(value: float | None) -> str:
         return "" if value is None else f"{value:.1f}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from tdlab.lab.store import Store
+    from tdlab.lab.store.reader import Store
 
 
 def all_versions_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,18 +7,18 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tdlab.lab.merge import merge
-    from tdlab.lab.spec import ScanSpec, parse_spec, read_spec
-    from tdlab.lab.store import Store, open_store
+    from tdlab.lab.spec.file import ScanSpec, parse_spec, read_spec
+    from tdlab.lab.store.merge import merge
+    from tdlab.lab.store.reader import Store, open_store
     from tdlab.lab.sweep import run
 
 _HOMES = {
-    "ScanSpec": "tdlab.lab.spec",
-    "Store": "tdlab.lab.store",
-    "merge": "tdlab.lab.merge",
-    "open_store": "tdlab.lab.store",
-    "parse_spec": "tdlab.lab.spec",
-    "read_spec": "tdlab.lab.spec",
+    "ScanSpec": "tdlab.lab.spec.file",
+    "Store": "tdlab.lab.store.reader",
+    "merge": "tdlab.lab.store.merge",
+    "open_store": "tdlab.lab.store.reader",
+    "parse_spec": "tdlab.lab.spec.file",
+    "read_spec": "tdlab.lab.spec.file",
     "run": "tdlab.lab.sweep",
 }
 

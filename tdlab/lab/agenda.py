@@ -7,10 +7,10 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 
 from tdlab.lab.allocate import Allocation
-from tdlab.lab.cells import Cell
-from tdlab.lab.spec import ScanSpec
-from tdlab.lab.trial import Task, TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.spec.cells import Cell
+from tdlab.lab.spec.file import ScanSpec
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import Task, TrialResult
 
 Key = tuple[int, int]
 

@@ -1,20 +1,21 @@
 """Which trials of a scan to run next: thresholds located by rounds, all of them at once.
 
 A fixed grid is one closed round, asked for index by index over all cells. Adaptive thresholds ask
-for rounds of their own (`tdlab.stats.adaptive`); those of one curve, a problem and a method, begin
-at ascending dimensions, each where the smaller ones point. Nothing here runs or stores anything:
-trials are handed out, outcomes are handed in, and what is handed out depends on the outcomes alone,
-not on the number of workers nor on the order in which trials end.
+for rounds of their own (`tdlab.stats.search.adaptive`); those of one curve, a problem and a method,
+begin at ascending dimensions, each where the smaller ones point. Nothing here runs or stores
+anything: trials are handed out, outcomes are handed in, and what is handed out depends on the
+outcomes alone, not on the number of workers nor on the order in which trials end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tdlab.lab.adaptive import Target
-from tdlab.lab.cells import Cell
-from tdlab.stats.adaptive import Rule, Search
-from tdlab.stats.starts import Anchor, extrapolate
+from tdlab.lab.spec.adaptive import Target
+from tdlab.lab.spec.cells import Cell
+from tdlab.stats.search.adaptive import Search
+from tdlab.stats.search.rule import Rule
+from tdlab.stats.threshold.starts import Anchor, extrapolate
 
 # Outcomes that tell on which side of one half a rank is. What did not end counts as a failure
 # here: the reported interval covers both readings, and no further trial would tell them apart.
@@ -82,7 +83,7 @@ class Allocation:
 
     Examples
     --------
-    >>> from tdlab.lab.spec import parse_spec
+    >>> from tdlab.lab.spec.file import parse_spec
     >>> spec = parse_spec('''
     ... [adaptive]
     ... half_width = 0.2

@@ -10,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tdlab.errors import InputError
-from tdlab.lab import machine
-from tdlab.lab.processor import kernel
-from tdlab.lab.spec import parse_spec
+from tdlab.lab.spec.file import parse_spec
 from tdlab.lab.sweep import run
+from tdlab.lab.workers import machine
+from tdlab.lab.workers.processor import kernel
 
 _EXTRAS = {
     "distributed": "distributed", "parquet": "pyarrow", "nn": "torch",
@@ -70,7 +70,7 @@ def checks(folder: Path) -> Iterator[Check]:
 def _plugin_checks() -> Iterator[Check]:
     """What other packages add, and what is wrong with it: that package's affair, and to be seen."""
     from tdlab.algorithms.registry import registry as methods
-    from tdlab.learners.registry import registry as learners
+    from tdlab.learning.registry import registry as learners
 
     for registry in (methods, learners):
         faults = registry.faults()

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tdlab.lab.adaptive import Target
-from tdlab.lab.cells import Cell
-from tdlab.lab.machine import worker_memory
-from tdlab.lab.pool import Pool
-from tdlab.lab.shard import Shard
-from tdlab.lab.spec import ScanSpec
-from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
+from tdlab.lab.spec.adaptive import Target
+from tdlab.lab.spec.cells import Cell
+from tdlab.lab.spec.file import ScanSpec
+from tdlab.lab.spec.shard import Shard
+from tdlab.lab.store.reader import CENSORED, DIGEST_CHARACTERS, open_store
 from tdlab.lab.sweep import warm_up_tasks
-from tdlab.lab.trial import Task
+from tdlab.lab.trial.run import Task
+from tdlab.lab.workers.machine import worker_memory
+from tdlab.lab.workers.pool import Pool
 
 _PROBE_SECONDS = 20.0
 # An interpreter with numpy, scipy and numba loaded, measured.

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tdlab.errors import InputError
-from tdlab.lab.cells import Cell, cell_from
-from tdlab.lab.machine import supplier, suppliers, worker_memory
-from tdlab.lab.processor import is_another, kernel, same_numbers, same_outcome
-from tdlab.lab.store import CENSORED, DIGEST_CHARACTERS, open_store
-from tdlab.lab.trial import Task, TrialResult, run_trial
-from tdlab.lab.worker import last_line, limit_memory
+from tdlab.lab.spec.cells import Cell, cell_from
+from tdlab.lab.store.reader import CENSORED, DIGEST_CHARACTERS, open_store
+from tdlab.lab.trial.run import Task, TrialResult, run_trial
+from tdlab.lab.workers.machine import supplier, suppliers, worker_memory
+from tdlab.lab.workers.processor import is_another, kernel, same_numbers, same_outcome
+from tdlab.lab.workers.worker import last_line, limit_memory
 
 if TYPE_CHECKING:
     from tdlab.algorithms.base import Decomposition
-    from tdlab.learners.base import Fit
+    from tdlab.learning.base import Fit
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def find_trial(store: str | Path, name: str) -> StoredTrial:
 def _version(cell: Cell) -> int:
     """Version of the cell's method or learner as it is installed; `InputError` if it is not."""
     if cell.method.learner:
-        from tdlab.learners.registry import learner_class
+        from tdlab.learning.registry import learner_class
 
         return learner_class(cell.method.name).version
     from tdlab.algorithms.registry import get_method

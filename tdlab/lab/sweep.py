@@ -14,16 +14,16 @@ import numpy as np
 
 from tdlab.errors import InputError, check_integer, check_real
 from tdlab.lab.agenda import Agenda
-from tdlab.lab.bundled import find_spec
-from tdlab.lab.cells import Cell
-from tdlab.lab.cluster import ClusterPool, connected, hosts, slots
-from tdlab.lab.machine import cpu_count, worker_memory
-from tdlab.lab.pool import Pool
-from tdlab.lab.shard import Shard
-from tdlab.lab.spec import ScanSpec, read_spec
-from tdlab.lab.store import Store, open_store
-from tdlab.lab.trial import Task, TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.spec.bundled import find_spec
+from tdlab.lab.spec.cells import Cell
+from tdlab.lab.spec.file import ScanSpec, read_spec
+from tdlab.lab.spec.shard import Shard
+from tdlab.lab.store.reader import Store, open_store
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import Task, TrialResult
+from tdlab.lab.workers.cluster import ClusterPool, connected, hosts, slots
+from tdlab.lab.workers.machine import cpu_count, worker_memory
+from tdlab.lab.workers.pool import Pool
 from tdlab.tensors.arrays import torch_array
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from tdlab.stats.null_law import (
     fit_null_surface,
 )
 from tdlab.stats.scaling import Exponent, ExponentStatus, fit_exponent
-from tdlab.stats.threshold import Threshold, ThresholdStatus, estimate
+from tdlab.stats.threshold.estimate import estimate
+from tdlab.stats.threshold.record import Threshold, ThresholdStatus
 
 __all__ = [
     "Exponent",

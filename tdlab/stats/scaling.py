@@ -24,7 +24,7 @@ from scipy.special import log_ndtr, ndtri, stdtrit
 
 from tdlab.errors import InputError
 from tdlab.stats.binomial import check_counts, check_level, percent
-from tdlab.stats.threshold import Threshold
+from tdlab.stats.threshold.record import Threshold
 
 MINIMUM_DIMENSIONS = 4
 # Thresholds are given to nine decimals: ends that are equal there are no proof of no error.

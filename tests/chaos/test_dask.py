@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tdlab.lab.store import open_store
+from tdlab.lab.store.reader import open_store
 from tests import kernels
 from tests.chaos.test_hostile import EXPECTED
 from tests.chaos.test_hostile import SPEC as HOSTILE
@@ -171,7 +171,7 @@ def test_a_real_cluster_gives_the_same_bits(cluster, folder, expected, tmp_path)
 LOCAL_CLUSTER = """
 import sys, tdlab
 from distributed import LocalCluster
-from tdlab.lab.store import open_store
+from tdlab.lab.store.reader import open_store
 
 if __name__ == "__main__":
     with LocalCluster(n_workers=2, threads_per_worker=2, processes=True, dashboard_address=None,
@@ -297,7 +297,7 @@ def test_loops_do_not_report_what_a_broken_connection_left_behind(cluster, caplo
 
     from distributed.comm import CommClosedError
 
-    from tdlab.lab.cluster import connected
+    from tdlab.lab.workers.cluster import connected
 
     with connected(cluster):
         for name in ("tornado.application", "asyncio"):
@@ -311,7 +311,7 @@ def test_another_version_on_the_workers_is_refused(cluster):
     from distributed import Client
 
     from tdlab.errors import InputError
-    from tdlab.lab.hosted import HostedSettings, run_hosted
+    from tdlab.lab.workers.hosted import HostedSettings, run_hosted
 
     with Client(cluster, set_as_default=False) as client:
         future = client.submit(run_hosted, None, HostedSettings("0.0.1", ()), pure=False)

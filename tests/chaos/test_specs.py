@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from tdlab.cli import invoke
 from tdlab.errors import InputError
-from tdlab.lab.bundled import experiments
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import open_store
+from tdlab.lab.spec.bundled import experiments
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.store.reader import open_store
 from tests.lab_tools import SMALL
 
 # A scan of more cells is not run here: writing them takes longer than this test may.

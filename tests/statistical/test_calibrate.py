@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from tdlab.errors import InputError
-from tdlab.stats.adaptive import Rule
-from tdlab.stats.calibrate import TRUTHS, calibrate, simulate
+from tdlab.stats.calibrate import calibrate, simulate
+from tdlab.stats.search.rule import Rule
+from tdlab.stats.truths import TRUTHS
 
 SOME = ["logistic .05", "step", "lapse .20, steep", "kink at 1/2, steep above"]
 

@@ -7,7 +7,7 @@ together, 1200 scans, fall below 93% with probability below 0.2%. The grid: 11 r
 import numpy as np
 import pytest
 
-from tdlab.stats.threshold import estimate
+from tdlab.stats.threshold.estimate import estimate
 
 
 def logistic(z):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms.hsss import mixed_square
+from tdlab.algorithms.methods.hsss import mixed_square
 
 
 def largest_of_others(dim, seed, steps=120):

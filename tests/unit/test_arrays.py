@@ -8,9 +8,9 @@ import pytest
 
 import tdlab
 from tdlab._kernels.gauss_newton import gauss_newton_cg
-from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
-from tdlab.algorithms._step import any_gauss_newton_cg
 from tdlab.algorithms.base import Budget
+from tdlab.algorithms.descent.loop import PENALTIES, Descent, Effort, Target
+from tdlab.algorithms.descent.step import any_gauss_newton_cg
 from tdlab.tensors.arrays import to_numpy
 
 

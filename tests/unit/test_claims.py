@@ -10,9 +10,9 @@ import pytest
 
 import tdlab
 from tdlab import InputError
-from tdlab.lab.bundled import experiments
-from tdlab.lab.spec import parse_spec, read_spec
-from tdlab.lab.verdicts import judge
+from tdlab.lab.results.verdicts import judge
+from tdlab.lab.spec.bundled import experiments
+from tdlab.lab.spec.file import parse_spec, read_spec
 from tdlab.stats import dimension_that_looks_trivial, fit_null_law, fit_null_surface
 from tdlab.stats.null_law import trivial_interval
 
@@ -102,7 +102,7 @@ def test_too_few_trials_are_undecided(tmp_path):
 
 
 def test_stopped_trials_widen_what_is_said_of_risks(store):
-    from tdlab.lab.measures import _median_risk
+    from tdlab.lab.results.measures import _median_risk
 
     cell = store.counts()[0]
     ended = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
@@ -148,7 +148,7 @@ def test_curves_without_a_fit_keep_a_check_undecided(store, tmp_path):
 
 
 def test_a_gain_holds_both_medians_with_95_percent(store):
-    from tdlab.lab.measures import _median_risk
+    from tdlab.lab.results.measures import _median_risk
 
     cell = store.counts()[0]
     seven = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]
@@ -167,7 +167,7 @@ def test_thresholds_of_other_events(store):
 
 
 def test_beating_the_null_is_paired_by_index(store):
-    from tdlab.lab.events import counted_by
+    from tdlab.lab.results.events import counted_by
 
     frame = store.trials()
     cells = {cell.cell: cell for cell in counted_by("beats-null", store)}
@@ -283,7 +283,7 @@ def test_claims_select_by_id_or_by_what_a_method_and_a_problem_are(store, where)
 
 
 def test_keys_of_where_are_declared_beside_each_quantity():
-    from tdlab.lab.quantities import QUANTITIES, WHERE_KEYS
+    from tdlab.lab.spec.quantities import QUANTITIES, WHERE_KEYS
 
     for name, quantity in QUANTITIES.items():
         assert set(quantity.keys) <= set(WHERE_KEYS)
@@ -408,7 +408,7 @@ def test_the_power_of_the_null_is_as_measured():
 
 
 def test_figures_of_sweeps_and_samples(tmp_path):
-    from tdlab.view.figures import plot_store
+    from tdlab.view.figures.every import plot_store
 
     sweep = SPEC.replace("[[method]]", "[[method]]\nwidth = 2.0", 1) + "".join(
         f'\n[[method]]\nname = "lm"\nrestarts = 2\niterations = 60\nwidth = {w}\n'
@@ -473,7 +473,7 @@ above = 1.0
 
 
 def test_problems_of_a_few_points_share_a_figure(tmp_path):
-    from tdlab.view.figures import plot_store
+    from tdlab.view.figures.every import plot_store
 
     text = "trials = 2\n" + "".join(
         f"""

@@ -7,8 +7,8 @@ import pytest
 
 import tdlab
 from tdlab.errors import InputError
-from tdlab.lab.compare import compare
-from tdlab.lab.spec import parse_spec
+from tdlab.lab.results.compare import compare
+from tdlab.lab.spec.file import parse_spec
 from tests.lab_tools import tdlab as tdlab_command_line
 
 SPEC = """

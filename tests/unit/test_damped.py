@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms._damped import affordable, damped_finish, ended
 from tdlab.algorithms.base import Budget
+from tdlab.algorithms.descent.damped import affordable, damped_finish, ended
 
 
 def planted(order, dim, rank, seed=0):

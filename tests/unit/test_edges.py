@@ -43,7 +43,7 @@ def test_a_cycling_active_set_is_no_exception(monkeypatch):
     def cycles(*_):
         raise RuntimeError("Maximum number of iterations reached.")
 
-    monkeypatch.setattr("tdlab.algorithms.rtpm.nnls", cycles)
+    monkeypatch.setattr("tdlab.algorithms.methods.rtpm.nnls", cycles)
     tensor = tdlab.FactoredTensor(np.eye(4)[:3])
     result = tdlab.decompose(tensor, 3, "rtpm", rng=0)
     assert not result.success and result.message

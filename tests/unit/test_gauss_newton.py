@@ -8,8 +8,8 @@ import pytest
 
 import tdlab
 from tdlab._kernels.gauss_newton import gauss_newton_cg, gram_powers
-from tdlab.algorithms._descent import PENALTIES, Descent, Effort, Target
 from tdlab.algorithms.base import Budget
+from tdlab.algorithms.descent.loop import PENALTIES, Descent, Effort, Target
 
 
 def dense_form(rows, signs, order, e, h, damping):

@@ -11,7 +11,7 @@ import pytest
 
 import tdlab
 from tdlab import Status
-from tdlab.algorithms._apolar import points
+from tdlab.algorithms.parts.apolar import points
 from tdlab.tensors.packed import Forms
 from tests import cases
 

@@ -10,8 +10,8 @@ from scipy.optimize import minimize_scalar
 
 import tdlab
 from tdlab._kernels.gauss_newton import gauss_newton_cg
-from tdlab.algorithms._descent import Descent, Effort, Target
 from tdlab.algorithms.base import Budget
+from tdlab.algorithms.descent.loop import Descent, Effort, Target
 
 
 def planted(dim, rank, seed):

@@ -19,7 +19,7 @@ MATHEMATICS = [
     "algorithms",
     "sos",
     "dictionary",
-    "learners",
+    "learning",
     "probes",
 ]
 MATHEMATICS += ["metrics", "theory"]
@@ -59,14 +59,85 @@ def test_mathematics_never_imports_the_lab():
 
 
 def test_the_lab_never_imports_a_concrete_algorithm():
-    shared = {"base", "registry", "front", "__init__"}
-    concrete = [
-        f"tdlab.algorithms.{path.stem}"
-        for path in (PACKAGE / "algorithms").glob("*.py")
-        if path.stem not in shared
+    rooms = ["methods", "peers", "descent", "parts", "settling"]
+    assert all((PACKAGE / "algorithms" / room / "__init__.py").exists() for room in rooms)
+    assert offenders(LABORATORY, [f"tdlab.algorithms.{room}" for room in rooms]) == []
+
+
+# Rooms from the ground up: none imports, when it is loaded, one that stands after it.
+ROOMS = [
+    ["lab.spec", "lab.trial", "lab.workers", "lab.store", "lab.results", "lab"],
+    ["algorithms.descent", "algorithms.parts", "algorithms.methods", "algorithms.ranks"],
+]
+ROOMS[1] += ["algorithms.settling"]
+
+
+def loaded(path):
+    """Absolute names of what a file imports when it is loaded itself."""
+    pending = list(ast.parse(path.read_text()).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.dump(node.test):
+            pending += node.body + node.orelse
+        elif isinstance(node, ast.Try | ast.With | ast.ClassDef):
+            pending += node.body
+
+
+def arrows():
+    """Module -> the modules of ours that it loads."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in PACKAGE.rglob("*.py")
+    }
+    found = {}
+    for module, path in paths.items():
+        found[module] = set()
+        for name in loaded(path):
+            while name and name not in paths:
+                name = name.rpartition(".")[0]
+            found[module] |= {name} - {"", "tdlab", module}
+    return found
+
+
+def room_of(module, rooms):
+    """The deepest of the rooms that a module stands in."""
+    inside = [room for room in rooms if f"{module}.".startswith(f"tdlab.{room}.")]
+    return max(inside, key=len, default=None)
+
+
+@pytest.mark.parametrize("rooms", ROOMS, ids=["lab", "algorithms"])
+def test_no_arrow_between_rooms_goes_up(rooms):
+    upwards = [
+        f"{module} loads {name}"
+        for module, names in arrows().items()
+        for name in names
+        if (own := room_of(module, rooms)) is not None
+        and (other := room_of(name, rooms)) is not None
+        and rooms.index(own) < rooms.index(other)
     ]
-    assert len(concrete) >= 3
-    assert offenders(LABORATORY, concrete) == []
+    assert upwards == []
+    assert all(any(room_of(module, rooms) == room for module in arrows()) for room in rooms)
+
+
+def test_no_file_loads_one_that_loads_it():
+    # What loads nothing that is left is taken away, until nothing is left.
+    left = arrows()
+    while ends := [module for module, names in left.items() if not names & left.keys()]:
+        left = {module: names for module, names in left.items() if module not in ends}
+    assert left == {}
+
+
+def test_no_file_is_longer_than_four_hundred_lines():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in PACKAGE.rglob("*.py")
+        if (lines := len(path.read_text().splitlines())) > 400
+    }
+    assert long == {}
 
 
 def test_kernels_import_nothing_of_ours():

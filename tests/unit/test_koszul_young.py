@@ -7,7 +7,7 @@ import pytest
 
 import tdlab
 from tdlab import InputError, Status
-from tdlab.algorithms.koszul_young import KoszulYoung, largest_rank
+from tdlab.algorithms.methods.koszul_young import KoszulYoung, largest_rank
 
 
 def solve(rows, weights=None, **options):

@@ -15,8 +15,9 @@ import tdlab
 from tdlab.errors import InputError
 from tdlab.lab.allocate import Allocation
 from tdlab.lab.predict import predict
-from tdlab.lab.spec import parse_spec
-from tdlab.stats.adaptive import Rule, Search
+from tdlab.lab.spec.file import parse_spec
+from tdlab.stats.search.adaptive import Search
+from tdlab.stats.search.rule import Rule
 
 SPEC = """
 name = "adaptive"

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tdlab.lab.bundled import experiments
-from tdlab.lab.identity import stream
-from tdlab.lab.spec import read_spec
+from tdlab.lab.spec.bundled import experiments
+from tdlab.lab.spec.file import read_spec
+from tdlab.lab.spec.identity import stream
 
 # First digits of the digests of the first and the last cell of the quick profile, with version 1 of
 # their methods: a method may rise, and nothing else may move.

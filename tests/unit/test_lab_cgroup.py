@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tdlab.lab.cgroup import headroom
-from tdlab.lab.machine import available_memory
+from tdlab.lab.workers.cgroup import headroom
+from tdlab.lab.workers.machine import available_memory
 
 GIB = 2**30
 NAMES = {

@@ -5,18 +5,18 @@ import io
 
 import pytest
 
-from tdlab.algorithms.lm import LevenbergMarquardt
+from tdlab.algorithms.methods.lm import LevenbergMarquardt
 from tdlab.errors import InputError
-from tdlab.lab.compare import compare
-from tdlab.lab.curves import Labelled, tell_apart
-from tdlab.lab.diff import diff
-from tdlab.lab.events import counted_by
-from tdlab.lab.export import write_csv
-from tdlab.lab.merge import merge
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import COLUMNS, open_store
-from tdlab.lab.trial import TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.results.compare import compare
+from tdlab.lab.results.diff import diff
+from tdlab.lab.results.events import counted_by
+from tdlab.lab.spec.curves import Labelled, tell_apart
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.store.export import write_csv
+from tdlab.lab.store.merge import merge
+from tdlab.lab.store.reader import COLUMNS, open_store
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import TrialResult
 from tests.lab_tools import tdlab
 
 TEXT = """

@@ -5,11 +5,11 @@ import math
 import pytest
 
 from tdlab.errors import InputError
-from tdlab.lab.diff import diff
-from tdlab.lab.shard import Shard
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.trial import TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.results.diff import diff
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.spec.shard import Shard
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import TrialResult
 from tests.lab_tools import refused, tdlab
 
 TEXT = """
@@ -120,7 +120,7 @@ def test_one_method_under_two_labels_is_paired(tmp_path):
 
 
 def test_versions_of_one_method_are_compared_and_named(tmp_path, monkeypatch):
-    from tdlab.algorithms.lm import LevenbergMarquardt
+    from tdlab.algorithms.methods.lm import LevenbergMarquardt
 
     one = fill(tmp_path / "a.db")
     monkeypatch.setattr(LevenbergMarquardt, "version", LevenbergMarquardt.version + 1)

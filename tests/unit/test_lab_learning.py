@@ -7,10 +7,10 @@ import pytest
 
 import tdlab
 from tdlab import InputError
-from tdlab.lab.axes import samples_at
-from tdlab.lab.cells import cell_from
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.trial import Task, run_trial
+from tdlab.lab.spec.axes import samples_at
+from tdlab.lab.spec.cells import cell_from
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.trial.run import Task, run_trial
 
 SPEC = """
 seed = 3
@@ -69,7 +69,7 @@ def test_outcomes_and_nested_samples():
 
 
 def test_same_instances_for_every_learner_and_the_null_has_the_same_variance():
-    from tdlab.learners.base import Learner
+    from tdlab.learning.base import Learner
 
     taken = {}
     original = Learner.fit
@@ -226,8 +226,8 @@ def test_a_device_for_learners_is_refused(tmp_path):
 
 
 def test_a_refusal_is_declared_and_what_is_raised_later_is_an_error(monkeypatch):
-    from tdlab.lab.worker import guarded_trial
-    from tdlab.learners.linear import Linear
+    from tdlab.lab.workers.worker import guarded_trial
+    from tdlab.learning.linear import Linear
 
     few = parse_spec(REFUSALS.replace("[20]", "[1]").replace("linear", "moment-predictor"))
     found = guarded_trial(Task(few.cells[0], 0))
@@ -246,8 +246,8 @@ def test_a_refusal_is_declared_and_what_is_raised_later_is_an_error(monkeypatch)
 
 
 def test_an_input_error_inside_a_method_is_an_error(monkeypatch):
-    from tdlab.algorithms.jennrich import Jennrich
-    from tdlab.lab.worker import guarded_trial
+    from tdlab.algorithms.methods.jennrich import Jennrich
+    from tdlab.lab.workers.worker import guarded_trial
 
     def raises(*_, **__):
         raise InputError("rank: got 2, wanted more")

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tdlab.errors import InputError
-from tdlab.lab.merge import merge
-from tdlab.lab.shard import Shard, lone_shard
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import open_store
-from tdlab.lab.trial import TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.spec.shard import Shard, lone_shard
+from tdlab.lab.store.merge import merge
+from tdlab.lab.store.reader import open_store
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import TrialResult
 from tests.lab_tools import SMALL, refused, table, tdlab
 
 SPEC = parse_spec(SMALL)

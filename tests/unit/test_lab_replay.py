@@ -5,12 +5,12 @@ import sqlite3
 import pytest
 
 from tdlab.errors import InputError
-from tdlab.lab.bundled import experiments
-from tdlab.lab.cells import cell_from
-from tdlab.lab.identity import digest
 from tdlab.lab.replay import find_trial, replay
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import open_store
+from tdlab.lab.spec.bundled import experiments
+from tdlab.lab.spec.cells import cell_from
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.spec.identity import digest
+from tdlab.lab.store.reader import open_store
 from tdlab.lab.sweep import run
 from tests.lab_tools import SMALL, install_hostile, refused, table, tdlab
 

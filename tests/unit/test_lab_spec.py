@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tdlab.errors import InputError
-from tdlab.lab.bundled import experiments, find_spec
-from tdlab.lab.spec import parse_spec, read_spec, slug
+from tdlab.lab.spec.bundled import experiments, find_spec
+from tdlab.lab.spec.file import parse_spec, read_spec, slug
 
 GOOD = """
 name = "a scan"

@@ -12,13 +12,13 @@ import pandas as pd
 import pytest
 
 from tdlab.errors import InputError
-from tdlab.lab.export import write_csv, write_file
-from tdlab.lab.identity import SCHEMA_VERSION
-from tdlab.lab.merge import merge
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import COLUMNS, open_store
-from tdlab.lab.trial import TrialResult
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.spec.identity import SCHEMA_VERSION
+from tdlab.lab.store.export import write_csv, write_file
+from tdlab.lab.store.merge import merge
+from tdlab.lab.store.reader import COLUMNS, open_store
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import TrialResult
 from tests.lab_tools import SMALL
 
 

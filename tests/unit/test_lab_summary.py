@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 
 from tdlab.cli.tables import exponent_table
-from tdlab.lab.counts import CellCounts
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.store import open_store
-from tdlab.lab.summary import exponent_rows, threshold_rows
-from tdlab.lab.trial import OUTCOMES
-from tdlab.lab.writer import StoreWriter
+from tdlab.lab.results.summary import exponent_rows, threshold_rows
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.store.counts import CellCounts
+from tdlab.lab.store.reader import open_store
+from tdlab.lab.store.writer import StoreWriter
+from tdlab.lab.trial.run import OUTCOMES
 from tests.lab_tools import SMALL
 
 NONE = dict.fromkeys(OUTCOMES, 0)

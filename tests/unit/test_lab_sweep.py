@@ -9,7 +9,7 @@ import pytest
 import tdlab
 from tdlab.errors import InputError
 from tdlab.lab.predict import predict
-from tdlab.lab.spec import parse_spec
+from tdlab.lab.spec.file import parse_spec
 
 SPEC = """
 name = "resume"

@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.trial import Task, run_trial
-from tdlab.lab.worker import guarded_trial
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.trial.run import Task, run_trial
+from tdlab.lab.workers.worker import guarded_trial
 
 SPEC = """
 [problem]

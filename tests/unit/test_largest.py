@@ -8,10 +8,10 @@ from scipy.stats import beta
 
 import tdlab
 from tdlab import InputError, Status
-from tdlab.lab.cells import cell_from
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.trial import Task, run_trial
-from tdlab.lab.verdicts import judge
+from tdlab.lab.results.verdicts import judge
+from tdlab.lab.spec.cells import cell_from
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.trial.run import Task, run_trial
 from tdlab.stats import interval, mean_interval
 
 SPEC = """
@@ -203,7 +203,7 @@ def test_claims_on_correlations(store):
 
 
 def test_figures_of_correlations(store, tmp_path):
-    from tdlab.view.figures import plot_store
+    from tdlab.view.figures.every import plot_store
 
     names = {path.name for path in plot_store(store, tmp_path)}
     assert "correlation-He3-hypercube.png" in names

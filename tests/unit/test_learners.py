@@ -8,8 +8,8 @@ import pytest
 
 import tdlab
 from tdlab import InputError
-from tdlab.learners.kernel_ridge import kernel_matrix
-from tdlab.learners.polynomial_regression import regress
+from tdlab.learning.kernel_ridge import kernel_matrix
+from tdlab.learning.polynomial_regression import regress
 from tdlab.networks.hermite import hermite_basis
 
 
@@ -97,7 +97,7 @@ def test_primal_normal_and_kernel_forms_agree(monkeypatch):
     X, y = tdlab.sample_network(4, 6, rng=0).sample(80, 0.3, rng=1)
     for ridge in (0.0, 0.1):
         primal, _ = regress(X, y, 3, ridge)
-        monkeypatch.setattr("tdlab.learners.polynomial_regression._QR_DOUBLES", 0)
+        monkeypatch.setattr("tdlab.learning.polynomial_regression._QR_DOUBLES", 0)
         normal, _ = regress(X, y, 3, ridge)
         monkeypatch.undo()
         np.testing.assert_allclose(normal, primal, atol=1e-9)
@@ -233,7 +233,7 @@ def test_random_errors_cost_what_the_law_says(ensemble, rank, cosine):
 
 
 def test_the_list_answers_whatever_was_imported_first():
-    import tdlab.learners.base
+    import tdlab.learning.base
 
     assert [one.name for one in tdlab.learners()] == NAMES
 
@@ -373,7 +373,7 @@ def test_normal_equations_of_dependent_features(monkeypatch):
     X = np.sign(np.random.default_rng(0).standard_normal((200, 3)))
     y = X[:, 0] + X[:, 1] * X[:, 2]
     expected, _ = regress(X, y, 3, 0.0)
-    monkeypatch.setattr("tdlab.learners.polynomial_regression._QR_DOUBLES", 0)
+    monkeypatch.setattr("tdlab.learning.polynomial_regression._QR_DOUBLES", 0)
     np.testing.assert_allclose(regress(X, y, 3, 0.0)[0], expected, atol=1e-9)
 
 

@@ -5,8 +5,8 @@ import pytest
 
 import tdlab
 from tdlab import InputError
-from tdlab.lab.spec import parse_spec
-from tdlab.learners.moved import weakest_direction
+from tdlab.lab.spec.file import parse_spec
+from tdlab.learning.moved import weakest_direction
 
 SPEC = """
 trials = 2
@@ -108,7 +108,7 @@ def test_what_it_cannot_move_is_refused_in_one_line(options, teacher, match):
 
 
 def test_a_scan_of_moves_is_drawn(tmp_path):
-    from tdlab.view.figures import plot_store
+    from tdlab.view.figures.every import plot_store
 
     store = tdlab.run(parse_spec(SPEC), store=tmp_path / "m.db", workers=1)
     names = {path.name for path in plot_store(store, tmp_path)}

@@ -7,7 +7,8 @@ import pytest
 
 import tdlab
 from tdlab import Status
-from tdlab.algorithms._noise import (
+from tdlab.algorithms.base import Budget
+from tdlab.algorithms.noise import (
     freedom,
     gain_of_one_more,
     noise_behind,
@@ -15,7 +16,6 @@ from tdlab.algorithms._noise import (
     null_residual,
     residual_under,
 )
-from tdlab.algorithms.base import Budget
 from tests.draws import draws, later
 
 

@@ -14,10 +14,10 @@ import pytest
 import tdlab
 from tdlab.algorithms import registry as methods_registry
 from tdlab.cli.verbs import tdlab_command
-from tdlab.lab import axes, claims
-from tdlab.lab.bundled import experiments
-from tdlab.lab.spec import parse_spec
-from tdlab.learners import registry as learners_registry
+from tdlab.lab.spec import axes, claims
+from tdlab.lab.spec.bundled import experiments
+from tdlab.lab.spec.file import parse_spec
+from tdlab.learning import registry as learners_registry
 from tdlab.networks import ensembles
 from tdlab.networks.sampling import SIGNS
 from tdlab.problems.registry import problem_class
@@ -29,11 +29,11 @@ SPECIFICATION = (ROOT / "docs/specification.md").read_text()
 
 # Lists of keys in tdlab/lab, and the section of the page whose table has a row for each key.
 SECTIONS = {
-    "spec._SPEC_KEYS": "The file",
-    "spec._PROFILE_KEYS": "`[profile.NAME]`",
-    "spec_tables._PROBLEM_KEYS": "`[problem]`",
-    "spec_tables._TERM_KEYS": "`[method]`",
-    "spec_tables._CALLED_KEYS": "`[method]`",
+    "file._SPEC_KEYS": "The file",
+    "file._PROFILE_KEYS": "`[profile.NAME]`",
+    "tables._PROBLEM_KEYS": "`[problem]`",
+    "tables._TERM_KEYS": "`[method]`",
+    "tables._CALLED_KEYS": "`[method]`",
     "axes._RANGE_KEYS": "Ranges of ranks and samples",
     "axes._VALUE_KEYS": "Ranges of ranks and samples",
     "adaptive._KEYS": "`[adaptive]`",
@@ -60,7 +60,7 @@ def rows(title):
 
 def key_lists():
     """Every list of keys in tdlab/lab, from the text: no list can be forgotten here."""
-    for path in sorted((ROOT / "tdlab/lab").glob("*.py")):
+    for path in sorted((ROOT / "tdlab/lab").rglob("*.py")):
         for node in ast.parse(path.read_text()).body:
             named = (
                 node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
@@ -73,7 +73,7 @@ def key_lists():
 
 def keys_of(place):
     module, _, name = place.partition(".")
-    return getattr(importlib.import_module(f"tdlab.lab.{module}"), name)
+    return getattr(importlib.import_module(f"tdlab.lab.spec.{module}"), name)
 
 
 def test_every_list_of_keys_has_its_section():

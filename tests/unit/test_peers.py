@@ -5,7 +5,7 @@ import pytest
 
 import tdlab
 from tdlab import InputError, Status
-from tdlab.algorithms import pyttb_als
+from tdlab.algorithms.peers import pyttb_als
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms._gram import refine
 from tdlab.algorithms.base import Budget
+from tdlab.algorithms.descent.gram import refine
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ name = "jennrich"
 """
 GOOD = """
 from dataclasses import dataclass
-from tdlab.algorithms.jennrich import Jennrich
+from tdlab.algorithms.methods.jennrich import Jennrich
 
 @dataclass(frozen=True)
 class Mine(Jennrich):

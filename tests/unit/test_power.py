@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms._candidates import power_steps, random_units
 from tdlab.algorithms.base import Budget
+from tdlab.algorithms.parts.candidates import power_steps, random_units
 
 
 def steps(tensor, rows, count, shift=0.0, block=4096):

@@ -7,8 +7,8 @@ import pytest
 
 import tdlab
 from tdlab import InputError
-from tdlab.lab.cells import Problem as Choice
-from tdlab.lab.spec import parse_spec
+from tdlab.lab.spec.cells import Problem as Choice
+from tdlab.lab.spec.file import parse_spec
 from tdlab.problems import Answer, Terms
 from tdlab.problems.registry import problem_class, registry
 

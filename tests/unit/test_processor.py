@@ -8,12 +8,12 @@ import sqlite3
 import pytest
 
 from tdlab.errors import InputError
-from tdlab.lab.diff import diff
-from tdlab.lab.export import write_csv
-from tdlab.lab.merge import merge
-from tdlab.lab.processor import RELATIVE, kernel
-from tdlab.lab.store import open_store
-from tdlab.lab.trial import TrialResult
+from tdlab.lab.results.diff import diff
+from tdlab.lab.store.export import write_csv
+from tdlab.lab.store.merge import merge
+from tdlab.lab.store.reader import open_store
+from tdlab.lab.trial.run import TrialResult
+from tdlab.lab.workers.processor import RELATIVE, kernel
 from tests import kernels
 from tests.lab_tools import table, tdlab
 

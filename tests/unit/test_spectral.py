@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms._precondition import harmonic, precondition
 from tdlab.algorithms.base import Budget
-from tdlab.algorithms.ding import Ding, contracted_candidates, harmonic_part, sextic_product
-from tdlab.algorithms.hsss import HSSS, contracted_square
+from tdlab.algorithms.methods.ding import Ding, contracted_candidates, harmonic_part, sextic_product
+from tdlab.algorithms.methods.hsss import HSSS, contracted_square
+from tdlab.algorithms.parts.precondition import harmonic, precondition
 
 FORMS = ["published", "preconditioned"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tdlab.errors import InputError
-from tdlab.stats.threshold import estimate
+from tdlab.stats.threshold.estimate import estimate
 
 
 def counts(curve, ranks, trials, rng):
@@ -163,7 +163,7 @@ def test_falling_curves_are_seldom_said_to_rise():
 
 def test_the_isotonic_interval_has_the_level_that_is_asked_for():
     """A falling curve, 200 ranks: the bar of the likelihood ratio at 80, 95 and 99%."""
-    from tdlab.stats import isotonic
+    from tdlab.stats.threshold import isotonic
 
     rng, x = np.random.default_rng(5), np.linspace(-1, 1, 200, endpoint=False) + 1 / 200
     held = {level: [] for level in (0.8, 0.95, 0.99)}

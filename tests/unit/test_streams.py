@@ -16,7 +16,7 @@ from tdlab.algorithms.base import Budget
 from tdlab.algorithms.registry import get_method, method_names
 from tdlab.algorithms.uniqueness import confidence
 from tdlab.dictionary import learn_dictionary, sparse_coefficients
-from tdlab.learners.registry import learner, told_options
+from tdlab.learning.registry import learner, told_options
 from tdlab.networks import ensembles, gaussian_polynomial
 from tdlab.streams import Part, own_stream
 from tdlab.tensors.errors4 import orthonormal_with_error

@@ -10,8 +10,8 @@ import tdlab
 from tdlab import InputError
 from tdlab._kernels import student as kernels
 from tdlab.algorithms.base import Budget
-from tdlab.learners import _student_lm
-from tdlab.learners._student_risk import Point, Risk, Search, tangent
+from tdlab.learning import student_lm as _student_lm
+from tdlab.learning.student_risk import Point, Risk, Search, tangent
 from tdlab.theory import r_id
 
 # More samples than one panel holds of 5 units, and the last panel short.

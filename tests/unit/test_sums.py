@@ -7,8 +7,8 @@ import pytest
 
 import tdlab
 from tdlab import DenseTensor, FactoredTensor, HermiteMomentTensor, InputError, Status
-from tdlab.algorithms import _refusal
-from tdlab.algorithms._refusal import refusal
+from tdlab.algorithms import refusals as _refusal
+from tdlab.algorithms.refusals import refusal
 from tdlab.algorithms.registry import get_method
 from tdlab.tensors import SumTensor, SymmetricTensor, weighted_sum
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.algorithms._unique import uniqueness_of
+from tdlab.algorithms.moves import uniqueness_of
 from tdlab.theory import r_id
 from tests import cases
 

@@ -10,12 +10,20 @@ import numpy as np
 import pytest
 
 import tdlab
-from tdlab.lab.chances import chance
-from tdlab.lab.claims import Check, Claim
-from tdlab.lab.measures import OUT_OF_RANGE, Interval
-from tdlab.lab.selection import Planned, planned
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.verdicts import NO_DATA, Statement, conclude, judge, verdict, visible, windows
+from tdlab.lab.results.chances import chance
+from tdlab.lab.results.measures import OUT_OF_RANGE, Interval
+from tdlab.lab.results.verdicts import (
+    NO_DATA,
+    Statement,
+    conclude,
+    judge,
+    verdict,
+    visible,
+    windows,
+)
+from tdlab.lab.spec.claims import Check, Claim
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.spec.selection import Planned, planned
 from tdlab.stats.binomial import interval, median_interval
 
 BOTH = Check("both", "risk", (), unit="1", level=None, above=0.3, below=0.5)
@@ -247,7 +255,7 @@ def test_no_true_check_of_an_experiment_fails_in_95_of_100():
         rows = scan.values[int(check.text)]
         return made(*(median_interval(list(row), level)[1:] for row in rows))
 
-    from tdlab.lab import quantities
+    from tdlab.lab.spec import quantities
 
     patched, quantities.measured = quantities.measured, measured
     try:
@@ -270,7 +278,7 @@ def test_steps_leave_more_to_those_that_are_left():
     # Of three checks two are clear at any level; the third is at 1 - .05/1 and not at 1 - .05/3.
     clear = [replace(ABOVE, text=text) for text in "ab"]
     close = replace(ABOVE, text="close")
-    from tdlab.lab import quantities
+    from tdlab.lab.spec import quantities
 
     def measured(check, _, level):
         if check.text == "close":
@@ -315,7 +323,7 @@ STUB = """
 from dataclasses import dataclass
 import numpy as np
 from tdlab.algorithms.base import Status, finish
-from tdlab.algorithms.jennrich import Jennrich
+from tdlab.algorithms.methods.jennrich import Jennrich
 
 
 @dataclass(frozen=True)

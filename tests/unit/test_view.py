@@ -5,9 +5,9 @@ import csv
 import pytest
 
 import tdlab
-from tdlab.lab.spec import parse_spec
+from tdlab.lab.spec.file import parse_spec
 from tdlab.stats.binomial import median_interval
-from tdlab.view.figures import plot_store
+from tdlab.view.figures.every import plot_store
 
 SPEC = """
 name = "figures"

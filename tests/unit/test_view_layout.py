@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tdlab.lab.counts import CellCounts
-from tdlab.lab.spec import parse_spec
-from tdlab.lab.summary import exponents, threshold_rows
-from tdlab.lab.trial import OUTCOMES
-from tdlab.view import figures, phase, risk, scaling, style, sweep
+from tdlab.lab.results.summary import exponents, threshold_rows
+from tdlab.lab.spec.file import parse_spec
+from tdlab.lab.store.counts import CellCounts
+from tdlab.lab.trial.run import OUTCOMES
+from tdlab.view import marks as style
+from tdlab.view.figures import every as figures
+from tdlab.view.figures import phase, risk, scaling, sweep
 from tests.lab_tools import SMALL
 
 WHAT = parse_spec(SMALL).cells[0].what

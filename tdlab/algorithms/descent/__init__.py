@@ -1,0 +1,1 @@
+"""Least squares: losses, steps and loops that several methods share."""

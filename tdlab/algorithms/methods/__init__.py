@@ -1,0 +1,1 @@
+"""Decomposition methods of our own, one file each."""

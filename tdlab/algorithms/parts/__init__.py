@@ -1,0 +1,1 @@
+"""What algebraic methods are made of: pencils, quotients, candidates, starts."""

@@ -1,0 +1,1 @@
+"""How many terms: bounds, exact fits, fits under noise, the table."""

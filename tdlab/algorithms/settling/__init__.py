@@ -1,0 +1,1 @@
+"""From what a method returned to what is said of it."""

@@ -1,0 +1,1 @@
+"""What stored trials say: thresholds, events, measures, verdicts, comparisons."""

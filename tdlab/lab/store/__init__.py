@@ -1,0 +1,1 @@
+"""Trials in one SQLite file: reading, writing, merging, exporting."""

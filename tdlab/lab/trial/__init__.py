@@ -1,0 +1,1 @@
+"""One trial, a pure function of its task."""

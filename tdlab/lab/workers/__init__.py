@@ -1,0 +1,1 @@
+"""Trials onto processors, whatever they compute."""

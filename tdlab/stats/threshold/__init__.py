@@ -1,0 +1,1 @@
+"""Where a success rate crosses one half."""
