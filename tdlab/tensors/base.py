@@ -155,6 +155,11 @@ class SymmetricTensor(Tensor):
         """Whether an entry is read off, or computed of known terms, to rounding; by default not."""
         return False
 
+    @property
+    def readable(self) -> bool:
+        """Whether all entries may be read: they are at hand, or the array is within 1 GiB."""
+        return self.entries_at_hand or self.array_bytes <= ARRAY_BYTES
+
     def scaled(self, a: float) -> SymmetricTensor:
         """The tensor a T, held as T is; by default a `tdlab.tensors.SumTensor` of one part.
 

@@ -289,7 +289,9 @@ def test_no_method_asks_for_an_array_that_it_did_not_declare(order, dim, monkeyp
     assert tensor.minus(X[:2], np.ones(2)).parts[0] is tensor
     ran = []
     for record in tdlab.methods(order=order):
-        result = tdlab.decompose(tensor, 1, record.name, rng=0, max_seconds=0.2)
+        result = tdlab.decompose(tensor, 1, record.name, rng=0, max_seconds=0.5)
         if "takes at most 0" not in result.message:
             ran.append(record.name)
     assert "homotopy" in ran and "lbfgs" in ran and "tensorly-als" not in ran
+    told = tdlab.estimate_rank(tensor, rng=0, max_seconds=0.5, max_rank=2)
+    assert told.rank is None and told.message

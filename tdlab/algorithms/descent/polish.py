@@ -18,7 +18,6 @@ from tdlab.algorithms.base import Budget
 from tdlab.algorithms.descent.damped import ended
 from tdlab.algorithms.descent.even import LARGEST_FLATTENING, packed_size, spectrum
 from tdlab.tensors import SymmetricTensor
-from tdlab.tensors.base import ARRAY_BYTES
 
 # Squared relative residuals: from the first on the loss is too close to its rounding error for a
 # gain ratio and steps are taken as they come; at the second it is rounding error.
@@ -141,9 +140,8 @@ def coefficient_signs(tensor: SymmetricTensor, rank: int) -> np.ndarray:
     is too large.
     """
     signs = np.ones(rank)
-    readable = tensor.entries_at_hand or tensor.array_bytes <= ARRAY_BYTES
     small = packed_size(tensor.dim, tensor.order) <= LARGEST_FLATTENING
-    if tensor.order % 2 == 0 and small and readable:
+    if tensor.order % 2 == 0 and small and tensor.readable:
         values = spectrum(tensor, rank).values
         signs[: round(rank * float(np.mean(values < 0.0)))] = -1.0
     return signs

@@ -72,7 +72,7 @@ def bound(tensor: SymmetricTensor, rng: np.random.Generator, clock: Budget) -> B
     if order == 3:
         return _koszul_young(tensor, best, rng, clock)
     high = order - order // 2
-    if math.comb(dim + high - 1, high) > _LARGEST or clock.expired:
+    if math.comb(dim + high - 1, high) > _LARGEST or not tensor.readable or clock.expired:
         return best
     shown, full = (
         gap(np.linalg.svd(t.catalecticant(high).T, compute_uv=False), tensor.rounding)
