@@ -282,6 +282,19 @@ def test_claims_select_by_id_or_by_what_a_method_and_a_problem_are(store, where)
     assert judge(claim, store)[5] == judge(parse_spec(text).claim, store)[5]
 
 
+def test_a_problem_without_a_law_of_weights_is_named_by_its_kind():
+    from tdlab.lab.picks import _pick, facts_of_problem
+
+    facts = facts_of_problem({"kind": "spiked", "null": False, "strength": 2.0})
+    known = [("", "spikes", facts)]
+    with pytest.raises(InputError, match=r"a label, .*such as {kind = 'spiked'}"):
+        _pick("problem", "spikes", known, [], "ensemble")
+    with pytest.raises(InputError, match=r"none has one.*such as {kind = 'spiked'}"):
+        _pick("problem", "others", known, [], "ensemble")
+    for table in ({"kind": "spiked"}, {"strength": 2}):
+        assert _pick("problem", table, known, [], "ensemble").meets(facts)
+
+
 def test_keys_of_where_are_declared_beside_each_quantity():
     from tdlab.lab.spec.quantities import QUANTITIES, WHERE_KEYS
 

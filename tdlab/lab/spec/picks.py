@@ -108,13 +108,13 @@ def _pick(
             table = next(facts for _, label, facts in known if label == value)
             raise InputError(
                 f"{what}: got {value!r}, a label, which is only printed, wanted an `id`, or a "
-                f"table such as {{{key} = {str(table[key])!r}}}"
+                f"table such as {_example(table, key)}"
             )
         ids = [own for own, _, _ in known if own]
         if not [*ids, *names]:
             raise InputError(
                 f"{what}: got {value!r}, wanted the `id` of a table (none has one), or a table "
-                f"such as {{{key} = {str(known[0][2][key])!r}}}"
+                f"such as {_example(known[0][2], key)}"
             )
         check_choice(what, value, [*ids, *names])
     if not isinstance(value, dict) or not value:
@@ -133,6 +133,12 @@ def _pick(
     if not any(pick.meets(each) for _, _, each in known):
         raise InputError(f"{what}: got {text}, wanted one of {_choices(plain, known)}")
     return pick
+
+
+def _example(facts: Mapping[str, Any], key: str) -> str:
+    # A kind of problem may have no law of weights; every problem has a kind.
+    key = key if key in facts else "kind"
+    return f"{{{key} = {str(facts[key])!r}}}"
 
 
 def _choices(wanted: Mapping[str, Any], known: Iterable[tuple[str, str, Mapping[str, Any]]]) -> str:

@@ -105,7 +105,9 @@ def plot_store(store: Store, folder: Path) -> list[Path]:
         for subject in subjects:
             found = _risk_cells(from_samples, subject, ratios)
             if found and any(not cell.null for cell in found):
-                degree = len(subject.curve.problem["activation"]) - 1
+                # Of a problem without an activation that is known: that of its tensor.
+                activation = subject.curve.problem.get("activation")
+                degree = len(activation) - 1 if activation else found[0].order
                 paths += samples.draw(subject.problem, found, degree, folder, subject.file)
         if together:
             paths += ensembles.draw(together, folder, "ensembles")
@@ -269,6 +271,8 @@ def _pure_rows(cell: CellCounts) -> str | None:
     from tdlab.networks.activation import Activation
 
     problem = cell.what.problem
+    if problem.get("kind") or "activation" not in problem:
+        return None
     degrees = np.flatnonzero(Activation(tuple(problem["activation"])).hermite_coefficients())
     plain = degrees.tolist() == [3] and problem.get("signs", "positive") == "positive"
     return cell.ensemble if plain and not problem["null"] else None
