@@ -326,6 +326,33 @@ def test_checks_of_nulls_want_nulls_and_checks_of_a_larger_one_that():
         parse_spec(SPEC.replace("where = { rank = 4 }", 'unit = "d"'))
 
 
+@pytest.mark.parametrize("quantity", ["recovered", "threshold", "exponent"])
+def test_a_check_of_weights_wants_a_method_that_finds_some(quantity):
+    text = """
+trials = 4
+[claim]
+statement = "s"
+source = "s"
+expectation = "e"
+[[claim.check]]
+text = "t"
+quantity = "risk"
+above = 0.1
+[problem]
+activation = "He3"
+ensemble = "sphere"
+dims = [5]
+ranks = [3]
+samples = [30]
+[[method]]
+name = "linear"
+"""
+    parse_spec(text)
+    with pytest.raises(InputError, match="no method there finds weights"):
+        parse_spec(text.replace('"risk"', f'"{quantity}"'))
+    parse_spec(text.replace('"risk"', f'"{quantity}"') + '[[method]]\nname = "student"\n')
+
+
 def test_reproduce_prints_verdicts_and_draws(tmp_path):
     (tmp_path / "small.toml").write_text(SPEC)
     done = subprocess.run(

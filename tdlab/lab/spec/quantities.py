@@ -15,6 +15,7 @@ WHERE_KEYS = (
     "problem", "method", "dim", "rank", "null", "x_from", "x_to", "ld_from", "ld_to", "n",
     "dim_from", "dim_to",
 )  # fmt: skip
+_WEIGHTLESS = "no method there finds weights"
 _OF_NULLS = tuple(key for key in WHERE_KEYS if key != "null")
 
 
@@ -56,6 +57,16 @@ def _larger(cell: Point) -> bool:
     return cell.what.problem.get("kind") == "boosted"
 
 
+def _finds_weights(cell: Point) -> bool:
+    """Whether a method can recover anything: a learner that is not proper has no weights."""
+    if not cell.what.method.get("learner"):
+        return True
+    from tdlab.learning.registry import learner_class, learner_names
+
+    name = cell.what.method["name"]
+    return name not in learner_names() or learner_class(name).proper
+
+
 def _cubic(cell: Point) -> bool:
     return cell.order == 3
 
@@ -63,14 +74,24 @@ def _cubic(cell: Point) -> bool:
 QUANTITIES: dict[str, Quantity] = {
     "risk": Quantity("measure_risk", truth="share"),
     "gain": Quantity("measure_gain", truth="share"),
-    "recovered": Quantity("measure_recovered", truth="share"),
+    "recovered": Quantity("measure_recovered", has=_finds_weights, lack=_WEIGHTLESS, truth="share"),
     "correlation": Quantity(
         "measure_correlation", has=_larger, lack="no problem is boosted", truth="share"
     ),
     "threshold": Quantity(
-        "measure_threshold", keys=("problem", "method", "dim", "n"), unit=True, truth="rank"
+        "measure_threshold",
+        keys=("problem", "method", "dim", "n"),
+        has=_finds_weights,
+        lack=_WEIGHTLESS,
+        unit=True,
+        truth="rank",
     ),
-    "exponent": Quantity("measure_exponent", keys=("problem", "method", "n")),
+    "exponent": Quantity(
+        "measure_exponent",
+        keys=("problem", "method", "n"),
+        has=_finds_weights,
+        lack=_WEIGHTLESS,
+    ),
     "null-law": Quantity("measure_null_law", keys=_OF_NULLS, nulls=True),
     "trivial-dim": Quantity(
         "measure_trivial_dim", keys=_OF_NULLS, nulls=True, has=_cubic, level=True
