@@ -283,7 +283,7 @@ def test_claims_select_by_id_or_by_what_a_method_and_a_problem_are(store, where)
 
 
 def test_a_problem_without_a_law_of_weights_is_named_by_its_kind():
-    from tdlab.lab.picks import _pick, facts_of_problem
+    from tdlab.lab.spec.picks import _pick, facts_of_problem
 
     facts = facts_of_problem({"kind": "spiked", "null": False, "strength": 2.0})
     known = [("", "spikes", facts)]

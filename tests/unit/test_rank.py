@@ -66,7 +66,7 @@ def test_decompose_refuses_where_no_rank_is_told():
         with pytest.raises(InputError, match="rank: got None") as caught:
             tdlab.decompose(tensor, rng=0)
         assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="rank: got None for a Flattening4"):
+    with pytest.raises(InputError, match="rank: got None for a tensor of kind flattening4"):
         tdlab.decompose(tdlab.Flattening4(np.eye(9)))
 
 

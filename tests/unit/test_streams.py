@@ -331,7 +331,7 @@ def test_the_keys_of_the_parts_differ():
 
 
 # Simulated scans and proportions meet no tensor; the lab's streams are digests.
-OTHER_MAKERS = {"streams.py", "lab/identity.py", "lab/chances.py"}
+OTHER_MAKERS = {"streams.py", "lab/spec/identity.py", "lab/results/chances.py"}
 OTHER_MAKERS |= {"stats/bounded_mean.py", "stats/calibrate.py"}
 MAKERS = {"default_rng", "SeedSequence", "Generator", "RandomState", "PCG64", "MT19937", "seed"}
 
@@ -345,5 +345,8 @@ def test_no_other_file_makes_a_stream():
             if called.startswith("np.random.") and called.rsplit(".", 1)[1] in MAKERS:
                 found.add(str(path.relative_to(package)))
     # The peers' own libraries take a seed, drawn from the method's stream.
-    assert found - OTHER_MAKERS <= {"algorithms/tensorly_als.py", "algorithms/tensorly_power.py"}
+    assert found - OTHER_MAKERS <= {
+        "algorithms/peers/tensorly_als.py",
+        "algorithms/peers/tensorly_power.py",
+    }
     assert "streams.py" in found

@@ -255,9 +255,9 @@ def test_no_true_check_of_an_experiment_fails_in_95_of_100():
         rows = scan.values[int(check.text)]
         return made(*(median_interval(list(row), level)[1:] for row in rows))
 
-    from tdlab.lab.spec import quantities
+    from tdlab.lab.results import measures
 
-    patched, quantities.measured = quantities.measured, measured
+    patched, measures.measured = measures.measured, measured
     try:
         for _ in range(scans):
             scan = Scan()
@@ -269,7 +269,7 @@ def test_no_true_check_of_an_experiment_fails_in_95_of_100():
                 for one in checks
             )
     finally:
-        quantities.measured = patched
+        measures.measured = patched
     assert fails <= 0.05 * scans + 3.1 * math.sqrt(0.05 * 0.95 * scans)
     assert apart > 1.5 * fails, "one check at a time would say more than it may"
 
@@ -278,19 +278,19 @@ def test_steps_leave_more_to_those_that_are_left():
     # Of three checks two are clear at any level; the third is at 1 - .05/1 and not at 1 - .05/3.
     clear = [replace(ABOVE, text=text) for text in "ab"]
     close = replace(ABOVE, text="close")
-    from tdlab.lab.spec import quantities
+    from tdlab.lab.results import measures
 
     def measured(check, _, level):
         if check.text == "close":
             return made((0.31 if level <= 0.951 else 0.29, 0.4))
         return made((0.35, 0.4))
 
-    patched, quantities.measured = quantities.measured, measured
+    patched, measures.measured = measures.measured, measured
     try:
         found = judge(Claim("", "", "", (*clear, close)), None)
         alone = judge(Claim("", "", "", (replace(clear[0], above=0.38), clear[1], close)), None)
     finally:
-        quantities.measured = patched
+        measures.measured = patched
     assert [one.status for one in found] == ["holds"] * 3
     assert [round(one.level, 4) for one in found] == [0.9833, 0.9833, 0.95]
     assert [one.status for one in alone] == ["undecided", "holds", "undecided"]
