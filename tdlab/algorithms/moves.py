@@ -83,13 +83,18 @@ def independent_parts(rows: np.ndarray, span: int) -> list[np.ndarray]:
     both: the connected components of the matroid of the rows.
     """
     from scipy.linalg import qr
-    from scipy.sparse.csgraph import connected_components
 
-    found: Any = qr(rows.T, mode="economic", pivoting=True)
-    _, upper, pivots = found
+    factors: Any = qr(rows.T, mode="economic", pivoting=True)
+    _, upper, pivots = factors
     basis, rest = pivots[:span], pivots[span:]
     coefficients = np.linalg.solve(upper[:span, :span], upper[:span, span:])
+    found = np.abs(coefficients) > _JOINED
+    if found.any(axis=0).all() and found.all(axis=0).any():
+        # The usual case: a row has all of the basis, and so every other has something of it.
+        return [np.arange(len(rows))]
+    from scipy.sparse.csgraph import connected_components
+
     joined = np.zeros((len(rows), len(rows)), bool)
-    joined[np.ix_(basis, rest)] = np.abs(coefficients) > _JOINED
+    joined[np.ix_(basis, rest)] = found
     count, labels = connected_components(joined, directed=False)
     return [np.flatnonzero(labels == part) for part in range(count)]
