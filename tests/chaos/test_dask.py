@@ -16,8 +16,7 @@ import pytest
 
 from tdlab.lab.store.reader import open_store
 from tests import kernels
-from tests.chaos.test_hostile import EXPECTED
-from tests.chaos.test_hostile import SPEC as HOSTILE
+from tests.chaos.test_hostile import EXPECTED, hostile_spec
 from tests.lab_tools import SMALL, install_hostile, refused, table, tdlab, tdlab_command
 
 pytest.importorskip("distributed")
@@ -201,7 +200,7 @@ def test_a_local_cluster_of_processes_gives_the_same_bits(folder, expected, tmp_
 @pytest.mark.parametrize("method", ["loops", "allocates", "segfaults", "forks", "raises"])
 def test_limits_hold_on_the_cluster_as_here(cluster, environment, tmp_path, method):
     spec = tmp_path / "hostile.toml"
-    spec.write_text(HOSTILE.format(method=method, limit=1 if method == "loops" else 60))
+    spec.write_text(hostile_spec([method], 2, 1 if method == "loops" else 60))
     store = tmp_path / "hostile.db"
     done = dask(spec, store, cluster, env=environment)
     assert done.returncode == 0, done.stderr
@@ -241,7 +240,7 @@ def test_killing_workers_in_the_middle_of_trials_loses_nothing(folder, expected,
 def test_a_stopped_or_killed_coordinator_leaves_an_idle_cluster(environment, tmp_path):
     # Trials that would run for an hour: they must not go on without a coordinator.
     spec = tmp_path / "hour.toml"
-    spec.write_text(HOSTILE.format(method="loops", limit=3600))
+    spec.write_text(hostile_spec(["loops"], 2, 3600))
     with two_workers(tmp_path, environment) as (address, workers):
         for number, status in ((signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)):
             running = start(spec, tmp_path / "s.db", address, environment)

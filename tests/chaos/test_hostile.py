@@ -41,11 +41,16 @@ def environment(tmp_path_factory):
     return install_hostile(tmp_path_factory.mktemp("hostile"))
 
 
+def hostile_spec(methods, trials, limit):
+    """The text of a scan of these methods and an honest one."""
+    tables = [f'[[method]]\nname = "{method}"\n' for method in (*methods, "jennrich")]
+    return SPEC.format(trials=trials, limit=limit) + "".join(tables)
+
+
 def scan(methods, folder, environment, trials, limit):
     """Rows by method of a scan of hostile methods and an honest one, and how the run ended."""
     spec = folder / "hostile.toml"
-    tables = [f'[[method]]\nname = "{method}"\n' for method in (*methods, "jennrich")]
-    spec.write_text(SPEC.format(trials=trials, limit=limit) + "".join(tables))
+    spec.write_text(hostile_spec(methods, trials, limit))
     store = folder / "hostile.db"
     # A dozen workers die and are started again, one after the other.
     finished = tdlab(
