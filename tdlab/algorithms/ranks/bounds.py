@@ -27,6 +27,8 @@ from tdlab.tensors import SymmetricTensor, gaussian_tensor
 _ROUNDING = 1e-9
 _GAP = 1e3
 _LARGEST = 1200
+# Of all contractions that a span is read from.
+_ENTRIES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def span(tensor: SymmetricTensor, rng: np.random.Generator) -> tuple[SymmetricTe
     """
     dim, order = tensor.dim, tensor.order
     # Squares of a Gram matrix would hide values below 1e-8: contract with random vectors, as many
-    # as resolve the row space.
-    draws = [tensor.contract(*rng.standard_normal((order - 2, dim))) for _ in range(dim + 2)]
+    # as resolve the row space, or as many as take seconds: almost any one of them does.
+    count = min(dim + 2, max(_ENTRIES // dim**2, 4))
+    draws = [tensor.contract(*rng.standard_normal((order - 2, dim))) for _ in range(count)]
     left, values, _ = np.linalg.svd(np.hstack(draws), full_matrices=False)
     shown = gap(values, tensor.rounding)
     if shown is None or shown == dim:
