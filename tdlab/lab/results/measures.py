@@ -45,7 +45,7 @@ def measured(check: Check, store: Store, level: float = 0.95) -> Iterator[Interv
     Left out are cells without a trial, and those whose quantity does not exist: recovery of a
     learner that has no weights.
     """
-    return globals()[QUANTITIES[check.quantity].measure](check, store, level)
+    return _MEASURES[QUANTITIES[check.quantity].measure](check, store, level)
 
 
 def _lacking(where: str, lack: str) -> Interval:
@@ -314,3 +314,18 @@ def measure_trivial_dim(check: Check, store: Store, level: float) -> Iterator[In
             yield _lacking(name, "no fit")
         else:
             yield Interval(name, *trivial_interval(drifted(fit, dim), share))
+
+
+_MEASURES = {
+    one.__name__: one
+    for one in (
+        measure_correlation,
+        measure_risk,
+        measure_gain,
+        measure_recovered,
+        measure_threshold,
+        measure_exponent,
+        measure_null_law,
+        measure_trivial_dim,
+    )
+}
